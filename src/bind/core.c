@@ -1,0 +1,32 @@
+#include "bind/bind.h"
+
+#include <lauxlib.h>
+
+/* embedded(name): the compiled-in file of that name as a function, or nil. */
+static int embedded(lua_State *L)
+{
+	int status = bind_load_embedded(L, luaL_checkstring(L, 1));
+
+	if (status == -1)
+		lua_pushnil(L);
+	else if (status != LUA_OK)
+		return lua_error(L);
+	return 1;
+}
+
+int luaopen_banger_core(lua_State *L)
+{
+	lua_newtable(L);
+	lua_pushliteral(L, BANGER_VERSION);
+	lua_setfield(L, -2, "version");
+	lua_pushliteral(L, BANGER_PREFIX);
+	lua_setfield(L, -2, "prefix");
+	lua_pushcfunction(L, embedded);
+	lua_setfield(L, -2, "embedded");
+	bind_error(L);
+	bind_host(L);
+	bind_blob(L);
+	bind_rootfs(L);
+	bind_image(L);
+	return 1;
+}
