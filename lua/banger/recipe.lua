@@ -1,0 +1,76 @@
+---Finds recipes by name, for `banger-lua NAME args`.
+local core = require "banger.core"
+
+local M = {}
+
+local function add_dirs(dirs, list)
+  for dir in (list or ""):gmatch "[^:]+" do
+    dirs[#dirs + 1] = dir
+  end
+end
+
+local function config_home()
+  local home = os.getenv "XDG_CONFIG_HOME"
+  if home and home ~= "" then
+    return home
+  end
+  home = os.getenv "HOME"
+  return home and home .. "/.config"
+end
+
+---The directories that are searched, in order.
+---@param ignore_environment? boolean # as `lua -E` asks for; default false
+---@return string[]
+function M.path(ignore_environment)
+  local dirs = {}
+  if not ignore_environment then
+    add_dirs(dirs, os.getenv "BANGER_RECIPES")
+  end
+  dirs[#dirs + 1] = "./recipes"
+  local home = not ignore_environment and config_home()
+  if home then
+    dirs[#dirs + 1] = home .. "/banger/recipes"
+  end
+  dirs[#dirs + 1] = core.prefix .. "/share/banger-lua/recipes"
+  return dirs
+end
+
+local function load_file(path)
+  if not core.host.stat(path) then
+    return nil
+  end
+  return assert(loadfile(path))
+end
+
+---Load a recipe: the first directory of the path that has `name .. ".lua"`,
+---else the one compiled in. The literal path of one that is compiled in, such
+---as `recipes/pull.lua`, works too.
+---@param name string # such as "pull" or "images/debian"
+---@param ignore_environment? boolean
+---@return function? recipe # nil: this cannot be the name of a recipe
+---@example
+---```lua
+---local pull = recipe.load "pull"
+---pull("oci:image:latest", "out.ext4")
+---```
+---Raises a `usage` error naming the places when there is no such recipe.
+function M.load(name, ignore_environment)
+  if name:find "^recipes/[%w_%-/]+%.lua$" then
+    return core.embedded(name)
+  end
+  if not name:find "^[%w_%-][%w_%-/]*$" then
+    return nil
+  end
+  local dirs = M.path(ignore_environment)
+  for _, dir in ipairs(dirs) do
+    local found = load_file(("%s/%s.lua"):format(dir, name))
+    if found then
+      return found
+    end
+  end
+  return core.embedded(("recipes/%s.lua"):format(name)) or core.error("usage", (
+    "no file and no recipe is named '%s' (looked in %s, and at the built-in ones)"
+  ):format(name, table.concat(dirs, ", ")))
+end
+
+return M
