@@ -65,5 +65,5 @@ bool digest_valid(const char *text)
 	size_t prefix = strlen(DIGEST_PREFIX);
 
 	return strncmp(text, DIGEST_PREFIX, prefix) == 0 &&
-		strspn(text + prefix, "0123456789abcdef") == 64 && text[prefix + 64] == '\0';
+	       strspn(text + prefix, "0123456789abcdef") == 64 && text[prefix + 64] == '\0';
 }

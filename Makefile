@@ -1,0 +1,194 @@
+# banger-lua: container images to bootable ext4 root filesystems.
+#
+#   make            build build/banger-lua
+#   make demo       build, pull a sample image into build/demo.ext4, check it
+#                   (REF=oci:PATH:TAG takes another image)
+#   make check      the whole test suite (SAN=1: with AddressSanitizer and UBSan)
+#   make lint       formatting, static analysis, include edges
+#   make bench      timings as ratios against umoci + mke2fs and the machine's limit
+#   make install    PREFIX=/usr/local DESTDIR=
+#   make deps       install what building needs; deps-test: what testing needs
+#   make clean      (what bench downloaded stays in build/cache; make distclean)
+#
+# V=1 shows the commands. SAN=address,undefined builds with sanitizers.
+
+PREFIX  ?= /usr/local
+CC      ?= cc
+VERSION := 0.1.0
+B       := build
+JOBS    ?= $(shell nproc)
+comma   := ,
+
+# Sanitized objects live apart, so that switching does not rebuild the world.
+ifneq ($(SAN),)
+override SAN := $(if $(filter 1,$(SAN)),address$(comma)undefined,$(SAN))
+O        := $(B)/san
+SANFLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+else
+O        := $(B)
+endif
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
+
+# ---- libraries, all through pkg-config -----------------------------------------
+# Lua and lua-cjson are linked in whole, so that the binary stands alone and C
+# modules find Lua's API in it. pkg-config runs once, when first needed.
+PKGS      := libarchive libcrypto libisal libzstd ext2fs com_err
+LUA_PKGS  := lua5.4 lua5.4-cjson
+PKGCONFIG ?= pkg-config
+pkg_flags  = $(eval pkg_flags := $(shell $(PKGCONFIG) --cflags $(PKGS) $(LUA_PKGS)))$(pkg_flags)
+pkg_libs   = $(eval pkg_libs := $(shell $(PKGCONFIG) --libs $(PKGS)))$(pkg_libs)
+LUA_LIBS  := -Wl,-E -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:liblua5.4-cjson.a
+ARGPARSE  ?= $(firstword $(wildcard /usr/share/lua/5.4/argparse.lua /usr/local/share/lua/5.4/argparse.lua))
+
+CFLAGS   ?= -O2 -g
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -Wno-missing-field-initializers
+CPPFLAGS_ALL = -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+            -DBANGER_VERSION='"$(VERSION)"' -DBANGER_PREFIX='"$(PREFIX)"' -Isrc $(pkg_flags)
+ALL_CFLAGS = $(CPPFLAGS_ALL) $(WARN) $(CFLAGS) $(SANFLAGS) -pthread
+ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -pthread
+
+# ---- sources -------------------------------------------------------------------
+ROOM_SRC := $(filter-out src/guest/%,$(sort $(wildcard src/*/*.c)))
+MAIN_SRC := src/main.c src/repl.c
+TEST_SRC := $(sort $(wildcard tests/c/test_*.c))
+LUA_SRC  := $(sort $(wildcard lua/banger/*.lua lua/banger/*/*.lua))
+RECIPES  := $(sort $(wildcard recipes/*.lua recipes/*/*.lua))
+
+objects   = $(patsubst src/%.c,$(O)/obj/%.o,$(1))
+CORE_OBJ := $(call objects,$(filter-out src/bind/%,$(ROOM_SRC)))
+BIND_OBJ := $(call objects,$(filter src/bind/%,$(ROOM_SRC)))
+MAIN_OBJ := $(call objects,$(MAIN_SRC))
+TEST_BIN := $(TEST_SRC:tests/c/%.c=$(O)/tests/%)
+
+.PHONY: all tests deps deps-test check check-valgrind lint demo bench bench-image install clean distclean
+.DELETE_ON_ERROR:
+all: $(O)/banger-lua
+
+$(O)/banger-lua: $(MAIN_OBJ) $(BIND_OBJ) $(CORE_OBJ) $(O)/obj/embedded.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LUA_LIBS) $(pkg_libs) -lm -ldl
+
+$(O)/obj/%.o: src/%.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---- Lua compiled in -----------------------------------------------------------
+# One assembly file includes every module and recipe byte for byte and ends in
+# the table that src/bind/embedded.h declares.
+EMBED_FILES := $(LUA_SRC) $(RECIPES) $(ARGPARSE)
+$(O)/gen/embedded.S: $(EMBED_FILES) Makefile
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)test -n "$(ARGPARSE)" || { echo "make: lua-argparse is missing: run 'make deps'" >&2; exit 1; }
+	$(Q){ n=0; echo '.section .rodata'; \
+	for f in $(EMBED_FILES); do \
+		case $$f in lua/*) name=$${f#lua/};; recipes/*) name=$$f;; *) name=$${f##*/};; esac; \
+		printf '.Ln%d: .asciz "%s"\n.Lb%d: .incbin "%s"\n.Le%d: .byte 0\n' $$n "$$name" $$n "$$f" $$n; \
+		n=$$((n + 1)); done; \
+	echo '.section .data.rel.ro,"aw"'; echo '.balign 8'; \
+	echo '.globl embedded_files'; echo 'embedded_files:'; \
+	i=0; while [ $$i -lt $$n ]; do printf '.quad .Ln%d, .Lb%d, .Le%d\n' $$i $$i $$i; i=$$((i + 1)); done; \
+	echo '.quad 0, 0, 0'; echo '.section .note.GNU-stack,"",@progbits'; } > $@
+
+$(O)/obj/embedded.o: $(O)/gen/embedded.S
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
+
+# ---- what is needed from outside -----------------------------------------------
+deps:
+	@vendor/need build run
+
+deps-test: deps
+	@vendor/need test
+
+# ---- tests ---------------------------------------------------------------------
+# tests/c/test_X.c is a program of its own, linked with what it uses of the rooms.
+# The deps may bring what this run of make found missing: so it runs itself.
+$(O)/libbanger.a: $(CORE_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(O)/tests/%: tests/c/%.c $(O)/libbanger.a Makefile
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -Itests -o $@ $< $(O)/libbanger.a \
+		$(pkg_libs) $(shell $(PKGCONFIG) --libs cmocka) -lm
+
+tests: $(O)/banger-lua $(TEST_BIN)
+
+check: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) tests
+	@JOBS=$(JOBS) V=$(V) SAN=$(SAN) tests/run.sh $(O)
+
+# The main path once, under valgrind: the sample image becomes an ext4 image.
+check-valgrind: deps-test
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/demo/make-image.sh $(B)/valgrind-image
+	valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+		$(B)/banger-lua recipes/pull.lua -q oci:$(B)/valgrind-image:latest $(B)/valgrind.ext4
+
+# ---- lint ----------------------------------------------------------------------
+# clang-tidy is slow: a file is looked at again only when it or a header changed.
+LINT_C   := $(sort $(wildcard src/*.c src/*/*.c tests/c/*.c tests/bench/*.c))
+LINT_H   := $(sort $(wildcard src/*.h src/*/*.h tests/c/*.h))
+LINT_LUA := lua recipes tests
+
+lint:
+	@vendor/need build lint libcmocka-dev
+	@$(MAKE) --no-print-directory lint-run
+
+.PHONY: lint-run
+lint-run:
+	clang-format --dry-run -Werror $(LINT_C) $(LINT_H)
+	tests/lint/edges.sh --self-test
+	tests/lint/edges.sh src
+	luacheck -q $(LINT_LUA)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(LINT_C:%=$(B)/lint/%.ok)
+
+$(B)/lint/%.ok: % $(LINT_H) .clang-tidy
+	$(call say,TIDY,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS_ALL) -Itests 2> $@.log || \
+		{ cat $@.log; exit 1; }
+	$(Q)touch $@
+
+# ---- demo ----------------------------------------------------------------------
+demo:
+	@vendor/need build run busybox-static
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@tests/demo/run.sh $(O)/banger-lua $(B) $(REF)
+
+# ---- bench ---------------------------------------------------------------------
+BENCH_BIN := $(patsubst %,$(B)/bench/%,run limit make-layout)
+
+$(B)/bench/%: tests/bench/%.c Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $< $(pkg_libs)
+
+$(B)/cache/bench/image/index.json:
+	tests/bench/make-image.sh $(@D)
+
+bench-image: deps
+	@vendor/need umoci debootstrap
+	@$(MAKE) --no-print-directory $(B)/cache/bench/image/index.json
+
+bench: bench-image
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH_BIN)
+	@$(B)/banger-lua tests/bench/bench.lua $(B)
+
+# ---- install, clean ------------------------------------------------------------
+install: all
+	install -D -m 755 $(O)/banger-lua $(DESTDIR)$(PREFIX)/bin/banger-lua
+	for f in $(RECIPES); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/banger-lua/$$f; done
+
+clean:
+	find $(B) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
+
+distclean:
+	rm -rf $(B)
+
+-include $(wildcard $(O)/obj/*/*.d $(O)/obj/*.d $(O)/tests/*.d)

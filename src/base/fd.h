@@ -1,0 +1,19 @@
+/* Whole reads and writes on descriptors. */
+#ifndef BANGER_BASE_FD_H
+#define BANGER_BASE_FD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Write all of `len` bytes at `offset`. 0, or -1 with errno. */
+int fd_pwrite_all(int fd, const void *data, size_t len, uint64_t offset);
+
+/* Read up to `len` bytes at `offset`; less only at the end of the file. The
+ * count, or -1 with errno. */
+ssize_t fd_pread_all(int fd, void *data, size_t len, uint64_t offset);
+
+/* Write all of `len` bytes. 0, or -1 with errno. */
+int fd_write_all(int fd, const void *data, size_t len);
+
+#endif

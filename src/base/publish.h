@@ -1,0 +1,28 @@
+/* A file that appears whole or not at all: written without a name where the
+ * file system can do that (O_TMPFILE), else under a temporary one beside the
+ * target, and renamed over the target when done. */
+#ifndef BANGER_BASE_PUBLISH_H
+#define BANGER_BASE_PUBLISH_H
+
+#include "base/err.h"
+
+struct publish {
+	int fd;     /* read and write */
+	char *dir;  /* where the file is being made */
+	char *temp; /* its temporary name, NULL while it has none */
+};
+
+/* Start a file, mode 0666 less the umask, in the directory that `target` is in.
+ * A target that is a directory, or whose directory is missing or not writable,
+ * is refused here. */
+int publish_open(struct publish *pub, const char *target, struct err *err);
+
+/* fsync, and rename to `target` (which may differ from publish_open's if it is
+ * on the same file system), then fsync the directory. The descriptor stays
+ * open. After a failure the file is as it was and publish_close drops it. */
+int publish_commit(struct publish *pub, const char *target, struct err *err);
+
+/* Close, and remove what was not committed. Idempotent. */
+void publish_close(struct publish *pub);
+
+#endif

@@ -1,0 +1,60 @@
+/* The staging file: contents go in block by block and in order, and come out as
+ * extents of the ext4 image that the file is to become. A thread of its own
+ * writes, with O_DIRECT where the file system takes it. */
+#ifndef BANGER_STAGE_STAGE_H
+#define BANGER_STAGE_STAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/extent.h"
+#include "stage/layout.h"
+
+struct stage;
+
+/* Start a staging file in the directory that the path `near` is in. */
+struct stage *stage_open(const char *near, struct err *err);
+void stage_close(struct stage *stage);
+
+/* One file at a time: begin, any number of writes at rising offsets, end. Blocks
+ * of zeros and what no write covers become holes. */
+void stage_file_begin(struct stage *stage);
+int stage_file_write(struct stage *stage, uint64_t offset, const void *data, size_t len,
+	struct err *err);
+/* The extents, malloc'ed unless *count is 0; the caller frees. */
+int stage_file_end(struct stage *stage, struct extent **extents, uint32_t *count, struct err *err);
+
+/* Give blocks back: they will read as zeros in the finished image. */
+void stage_release(struct stage *stage, const struct extent *extents, uint32_t count);
+
+/* The first block that nothing was ever put in. */
+uint64_t stage_end(const struct stage *stage);
+
+/* Blocks in use: put in and not released. */
+uint64_t stage_used(const struct stage *stage);
+
+/* Where the staging file is, to come back to. */
+struct stage_mark {
+	uint64_t next;
+	uint64_t used;
+};
+
+struct stage_mark stage_mark(const struct stage *stage);
+
+/* Forget all that was put in since the mark, none of it released. */
+int stage_rewind(struct stage *stage, struct stage_mark mark, struct err *err);
+
+/* Read bytes of block `block` on, from what was put in. */
+int stage_read(struct stage *stage, uint64_t block, size_t skip, void *data, size_t len,
+	struct err *err);
+
+/* Wait until all is written, and punch what was released. Afterwards the
+ * descriptor is buffered and the caller may write around the contents. */
+int stage_settle(struct stage *stage, int *fd, struct err *err);
+
+/* Make the file, `blocks` long, appear as `path`: see publish_commit. */
+int stage_publish(struct stage *stage, const char *path, uint64_t blocks, struct err *err);
+
+#endif

@@ -1,0 +1,33 @@
+/* A thread that writes buffers of whole blocks to a file, in the order given. */
+#ifndef BANGER_STAGE_WRITER_H
+#define BANGER_STAGE_WRITER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define WRITER_BUFFER_BLOCKS 256u /* 1 MiB */
+
+struct writer_buffer {
+	struct writer_buffer *next;
+	uint64_t block; /* where the content goes */
+	uint32_t count; /* blocks filled */
+	uint8_t *data;  /* page aligned */
+};
+
+struct writer;
+
+/* Writes to `fd`, which stays the caller's. */
+struct writer *writer_new(int fd, struct err *err);
+void writer_free(struct writer *writer);
+
+/* Wait for an empty buffer. NULL with a write's error, or when interrupted. */
+struct writer_buffer *writer_get(struct writer *writer, struct err *err);
+
+/* Queue a buffer; it is the writer's from now on. */
+void writer_put(struct writer *writer, struct writer_buffer *buffer);
+
+/* Wait until all that was queued is written. */
+int writer_drain(struct writer *writer, struct err *err);
+
+#endif
