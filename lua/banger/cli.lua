@@ -1,0 +1,70 @@
+---What recipes need to be commands: arguments in, results out.
+local core = require "banger.core"
+local size = require "banger.size"
+
+local M = {}
+
+---Parse a recipe's arguments. `--help` prints the help and exits 0.
+---@param parser table # of argparse
+---@param args string[]
+---@return table<string, any>
+---@example
+---```lua
+---local options = cli.parse(argparse "banger-lua pull", { ... })
+---```
+---Raises `usage` with one line that says what is wrong.
+function M.parse(parser, args)
+  local ok, result = parser:pparse(args)
+  if ok then
+    return result
+  end
+  return core.error("usage", ("%s (see --help)"):format(result:gsub("%s*\n%s*", "; ")))
+end
+
+---A converter for argparse: a size such as 4G to bytes. `words` are taken as they
+---are.
+---@param words? table<string, true> # such as { min = true }
+---@return fun(text: string): integer|string|nil, string?
+function M.size(words)
+  return function(text)
+    if words and words[text] then
+      return text
+    end
+    return size.parse(text)
+  end
+end
+
+---Pass a value on; nil and a message are a usage error.
+---@generic T
+---@param value T?
+---@param message? string
+---@return T
+---Raises `usage`.
+function M.check(value, message)
+  if value == nil then
+    core.error("usage", message)
+  end
+  return value
+end
+
+---Write results to stdout, and make sure that they arrived.
+---@param ... string
+---Raises `io`.
+function M.write(...)
+  local ok, message = io.stdout:write(...)
+  if ok then
+    ok, message = io.stdout:flush()
+  end
+  if not ok then
+    core.error("io", "write to stdout: " .. message)
+  end
+end
+
+---Say something to people, on stderr.
+---@param format string
+---@param ... any
+function M.note(format, ...)
+  io.stderr:write("banger-lua: ", format:format(...), "\n")
+end
+
+return M

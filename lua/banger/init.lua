@@ -1,0 +1,96 @@
+---banger-lua's API: `local banger = require "banger"`. The primitives are in C and
+---documented in meta/core.lua; what is here is on top of them.
+local core = require "banger.core"
+local size = require "banger.size"
+
+---@class banger: banger.core
+local M = {}
+
+for name, value in pairs(core) do
+  M[name] = value
+end
+
+local function parse_size(options, name)
+  local value = options[name]
+  if value == nil or name == "size" and value == "min" then
+    return value
+  end
+  local bytes, message = size.parse(value)
+  return bytes or core.error("usage", ("%s: %s"):format(name, message))
+end
+
+---Finish a rootfs as an ext4 image. Sizes may be written "4G"; everything else is
+---as in the primitive (see meta/core.lua).
+---@param rootfs banger.rootfs # closed afterwards
+---@param path string # appears whole or not at all; an older file is replaced
+---@param options? banger.mkext4_options
+---@return banger.mkext4_info
+---@example
+---```lua
+---local info = banger.mkext4(rootfs, "out.ext4", { size = "4G", label = "root" })
+---```
+---Raises `usage`, `no_space` (with `needed` and `given`), `ext4`, `io`, `interrupted`.
+function M.mkext4(rootfs, path, options)
+  local copy = {}
+  for name, value in pairs(options or {}) do
+    copy[name] = value
+  end
+  if copy.size and copy.free then
+    core.error("usage", "size and free exclude each other: one sets the whole, the other what is left")
+  end
+  copy.size = parse_size(copy, "size")
+  copy.free = parse_size(copy, "free")
+  return core.mkext4(rootfs, path, copy)
+end
+
+-- The type bits of a mode, which debugfs sets together with the permissions.
+local type_bits = {
+  fifo = tonumber("10000", 8),
+  char = tonumber("20000", 8),
+  dir = tonumber("40000", 8),
+  block = tonumber("60000", 8),
+  file = tonumber("100000", 8),
+  symlink = tonumber("120000", 8),
+  socket = tonumber("140000", 8),
+}
+
+local function ownership_commands(image, entry, commands)
+  local found = image:stat(entry.path)
+  if not found then
+    core.error("not_found", ("%s has no %s"):format(tostring(image), entry.path))
+  end
+  local function set(field, format, value)
+    if value then
+      commands[#commands + 1] = { "set_inode_field", entry.path, field, format:format(value) }
+    end
+  end
+  set("uid", "%d", entry.uid)
+  set("gid", "%d", entry.gid)
+  set("mode", "0%o", entry.mode and entry.mode | type_bits[found.type])
+end
+
+---Restore owners and modes in a finished image, in one batch: for images that
+---another tool built unprivileged. All paths are looked up before any is changed.
+---@param path string # of the image
+---@param entries { path: string, uid?: integer, gid?: integer, mode?: integer }[] # mode: permissions only, 0 to 07777; links are not followed
+---@return integer count # of the entries
+---@example
+---```lua
+---banger.apply_ownership("out.ext4", { { path = "/etc/shadow", gid = 42, mode = tonumber("640", 8) } })
+---```
+---Raises `not_found`, `ext4`, `io`.
+function M.apply_ownership(path, entries)
+  local commands = {}
+  do
+    local image <close> = core.open(path)
+    for _, entry in ipairs(entries) do
+      ownership_commands(image, entry, commands)
+    end
+  end
+  if #commands > 0 then
+    core.debugfs_batch(path, commands, { write = true })
+  end
+  return #entries
+end
+
+return M

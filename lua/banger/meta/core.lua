@@ -1,0 +1,454 @@
+---@meta banger.core
+
+---The primitives, in C. `require "banger"` gives them all, with those parts of the
+---API that are Lua (see ../init.lua).
+---
+---Sizes are bytes, times are seconds since 1970, layers are numbered from 1.
+---What is wrong with the world is raised as a `banger.Error`; what is wrong with
+---the arguments is raised as a plain string, as Lua's own functions do.
+---@class banger.core
+---@field version string # of banger-lua, such as "0.1.0"
+---@field prefix string # where it is installed, such as "/usr/local"
+---@field host banger.host
+local core = {}
+
+---An error of the world. `tostring` gives the message.
+---@class banger.Error
+---@field code banger.code
+---@field message string # one line
+---@field needed? integer # with no_space: bytes
+---@field given? integer # with no_space: bytes
+---@field signal? integer # with interrupted: the signal's number
+
+---@alias banger.code
+---| "usage" # asked for something that makes no sense
+---| "not_found" # a reference, blob, file or layout that is not there
+---| "auth" # credentials were refused
+---| "network" # a transfer failed after its retries
+---| "platform" # the image has no such platform
+---| "digest" # bytes do not have the size or digest they must have
+---| "layer" # a layer or manifest that is corrupt, hostile or over a limit
+---| "no_space" # the image or the disk is too small
+---| "ext4" # a file system that cannot be read, written or trusted
+---| "io" # the host's own files
+---| "no_memory"
+---| "interrupted" # by a signal
+
+---Raise a `banger.Error`. One that nobody catches ends the program with its message
+---on one line and the exit code of its kind.
+---@param code banger.code
+---@param message string # control characters are escaped, so that it is one line
+---@param fields? table # more to put into the object
+---@example
+---```lua
+---banger.error("not_found", "no kernel in " .. dir, { dir = dir })
+---```
+function core.error(code, message, fields) end
+
+---Whether a value is a `banger.Error`.
+---@param value any
+---@return boolean
+---@example
+---```lua
+---local ok, err = pcall(build)
+---if not ok and banger.is_error(err) and err.code == "no_space" then print(err.needed) end
+---```
+function core.is_error(value) end
+
+---A file compiled into the binary, as a function to run it.
+---@param name string # such as "recipes/pull.lua"
+---@return function? # nil when there is none
+---@example
+---```lua
+---core.embedded "recipes/pull.lua" ("oci:images:debian", "out.ext4")
+---```
+function core.embedded(name) end
+
+---@class banger.fetch_options
+---@field digest string # "sha256:" and 64 lowercase hexadecimal digits
+---@field size? integer # compressed bytes; checked when given
+---@field path string # a file on this machine
+
+---A blob on its way. Closed by `<close>`, `:close()` or the collector.
+---@class banger.blob
+---@field digest string
+---@field size? integer
+local Blob = {}
+
+---Wait until the blob is here and verified.
+---@return banger.blob self
+---@example
+---```lua
+---local blob = banger.fetch_blob { digest = digest, path = file }:wait()
+---```
+---Raises `not_found`, `digest`, `io`, `interrupted`.
+function Blob:wait() end
+
+---How far it is.
+---@return { state: "running"|"done"|"failed", bytes: integer, size: integer? }
+---@example
+---```lua
+---print(blob:progress().bytes)
+---```
+function Blob:progress() end
+
+---Stop fetching and let go of everything. Closing twice is fine.
+---@example
+---```lua
+---blob:close()
+---```
+function Blob:close() end
+
+---Start to fetch a blob. Returns at once; the blob is verified in the background,
+---and what is wrong is raised by whoever uses it.
+---@param options banger.fetch_options
+---@return banger.blob
+---@example
+---```lua
+---local blob = banger.fetch_blob { digest = layer.digest, size = layer.size, path = path }
+---```
+function core.fetch_blob(options) end
+
+---@class banger.stat
+---@field path string
+---@field type "file"|"dir"|"symlink"|"char"|"block"|"fifo"|"socket"
+---@field mode integer # permissions, 0 to 07777
+---@field uid integer
+---@field gid integer
+---@field size integer # bytes
+---@field mtime integer # seconds, rounded down
+---@field mtime_nsec integer # 0 to 999999999
+---@field nlink integer
+---@field ino? integer # in an image; a rootfs has none yet
+---@field target? string # of a symlink
+---@field major? integer # of a device
+---@field minor? integer
+---@field xattrs table<string, string> # such as ["security.capability"]
+
+---The read side that a rootfs and an image share. Paths are from the image's root;
+---links in them are resolved inside the image.
+---@class banger.tree
+local tree = {}
+
+---What is at a path.
+---@param path string
+---@param options? { follow?: boolean } # follow: a link at the path's end too; default false
+---@return banger.stat? # nil when nothing is there, or a link to follow dangles
+---@example
+---```lua
+---local st = rootfs:stat "/etc/passwd"
+---```
+function tree:stat(path, options) end
+
+---The names in a directory, sorted by their bytes, without "." and "..".
+---@param path string
+---@return string[]
+---@example
+---```lua
+---for _, name in ipairs(image:list "/etc") do print(name) end
+---```
+---Raises `not_found`, `usage` (no directory).
+function tree:list(path) end
+
+---A file's content.
+---@param path string # links are followed
+---@param options? { offset?: integer, size?: integer } # bytes; default: all of it
+---@return string
+---@example
+---```lua
+---local name = rootfs:read("/etc/hostname", { size = 256 })
+---```
+---Raises `not_found`, `usage` (no file), `io`, `ext4`.
+function tree:read(path, options) end
+
+---Everything below a path, itself first, parents before children, siblings sorted
+---by their bytes; links are not followed.
+---@param path? string # default "/"
+---@return fun(): string?, banger.stat?
+---@example
+---```lua
+---for path, st in image:walk "/usr" do print(st.type, path) end
+---```
+---Raises `not_found`.
+function tree:walk(path) end
+
+---Whether something is at a path, links followed.
+---@param path string
+---@return boolean
+---@example
+---```lua
+---if rootfs:exists "/sbin/init" then print "it has an init" end
+---```
+function tree:exists(path) end
+
+---The path without links.
+---@param path string
+---@return string? # nil when nothing is there
+---@example
+---```lua
+---rootfs:resolve "/lib/x"  --> "/usr/lib/x" in a merged-usr image
+---```
+function tree:resolve(path) end
+
+---@class banger.df
+---@field size integer # bytes
+---@field used integer # bytes; of a rootfs: what is staged
+---@field free integer # bytes
+---@field inodes integer
+---@field inodes_used integer
+---@field inodes_free integer
+---@field files integer
+
+---Space and inodes.
+---@return banger.df
+---@example
+---```lua
+---print(image:df().free)
+---```
+function tree:df() end
+
+---Let go. Closing twice is fine; so is `<close>`.
+---@example
+---```lua
+---local image <close> = banger.open "out.ext4"
+---```
+function tree:close() end
+
+---A tree in the making, with the staging file that becomes the image. When it is
+---closed before `mkext4`, nothing of it stays.
+---@class banger.rootfs: banger.tree
+
+---Start an empty tree.
+---@param options { near: string } # the output it will become: the staging file is made in its directory
+---@return banger.rootfs
+---@example
+---```lua
+---local rootfs <close> = banger.rootfs { near = "out.ext4" }
+---```
+---Raises `usage` (the output is a directory), `not_found`, `io`, `no_space`.
+function core.rootfs(options) end
+
+---@class banger.limits
+---@field layers? integer # default 512
+---@field entries? integer # of a layer, default 20000000
+---@field depth? integer # of directories, default 1024
+---@field bytes? integer # unpacked, default 256 GiB
+
+---@class banger.flatten_progress
+---@field bytes integer # compressed bytes so far
+---@field size? integer # of them in all
+---@field unpacked integer # bytes of tar
+---@field entries integer
+
+---@class banger.flatten_options
+---@field diff_id? string # digest of the unpacked tar, checked when given
+---@field paths? "safe"|"clamp"|"strict" # names that climb out by "..": refuse (safe, the default),
+---  stop at the root (clamp), refuse absolute names too (strict)
+---@field strict? boolean # true: anything to take note of is an error of code layer; default false
+---@field limits? banger.limits
+---@field progress? fun(p: banger.flatten_progress) # called at most 10 times a second
+
+---@class banger.note
+---@field entry string # the name as the layer has it
+---@field action "skipped"|"altered"|"noted"
+---@field reason string
+
+---@class banger.layer_report
+---@field layer integer
+---@field diff_id string
+---@field entries integer
+---@field files integer
+---@field directories integer
+---@field symlinks integer
+---@field hardlinks integer
+---@field devices integer
+---@field whiteouts integer
+---@field replaced integer # what lower layers had
+---@field skipped integer
+---@field bytes integer # of file contents
+---@field unpacked integer # bytes of tar
+---@field compressed integer # bytes
+---@field notes banger.note[]
+
+---Put a layer on top of what is there, following the blob while it still arrives.
+---@param rootfs banger.rootfs # after a failure, of no more use
+---@param blob banger.blob
+---@param options? banger.flatten_options
+---@return banger.layer_report
+---@example
+---```lua
+---local report = banger.flatten_layer(rootfs, blob, { diff_id = layer.diff_id })
+---```
+---Raises `digest`, `layer` (names layer and entry), `not_found`, `no_space`, `io`, `interrupted`.
+function core.flatten_layer(rootfs, blob, options) end
+
+---Something to put into an image, or to take out of it.
+---@class banger.entry
+---@field path string # missing parents are made, 0:0 0755; links in it are resolved inside the image
+---@field type? "file"|"dir"|"symlink"|"hardlink"|"char"|"block"|"fifo"|"remove" # default: file with content or source, symlink with target
+---@field content? string # of a file
+---@field source? string # a file on this machine, instead of content
+---@field target? string # of a symlink or hardlink
+---@field major? integer # of a device
+---@field minor? integer
+---@field mode? integer # permissions; default 0644, directories 0755
+---@field uid? integer # default 0
+---@field gid? integer # default 0
+---@field mtime? number # default: the image's epoch
+---@field xattrs? table<string, string>
+
+---Put entries into a rootfs, or into a finished image. A file never replaces a
+---directory that is not empty; removing what is absent is fine; a directory that
+---is there gets the attributes given and keeps what it holds. An image is changed
+---only when everything fits.
+---@param where banger.rootfs|string # a rootfs, or the path of an image
+---@param entries banger.entry[]
+---@return { injected: integer }
+---@example
+---```lua
+---banger.inject("out.ext4", { { path = "/etc/hostname", content = "vm\n" } })
+---```
+---Raises `usage`, `not_found` (a source), `no_space`, `ext4`, `io`, `interrupted`.
+function core.inject(where, entries) end
+
+---@class banger.mkext4_options
+---@field size? integer|string # of the file: bytes, "4G", or "min"; default: what is needed, and headroom
+---@field free? integer|string # exact headroom instead: bytes or "512M"; default 10 % of the content and 64 MiB
+---@field label? string # at most 16 bytes; default none
+---@field uuid? string # default: from the seed
+---@field inodes? integer # default: a tenth and 1024 more than used, or one per 16 KiB
+---@field journal? boolean # default true
+---@field epoch? integer # the time that stands for now; default 0
+---@field sparse? boolean # do not store blocks of zeros; default true
+---@field seed? string # UUID and hash seed are made from it; default ""
+
+---@class banger.mkext4_info
+---@field path string
+---@field size integer # bytes of the file
+---@field used integer # bytes
+---@field free integer # bytes
+---@field inodes integer
+---@field inodes_used integer
+---@field inodes_free integer
+---@field label string
+---@field uuid string
+---@field block_size integer # 4096
+---@field journal_bytes integer
+
+---Finish a rootfs as an ext4 image. The core takes sizes as integers or "min";
+---`banger.mkext4` takes strings such as "4G" too.
+---@param rootfs banger.rootfs # closed afterwards
+---@param path string # appears whole or not at all; an older file is replaced
+---@param options? banger.mkext4_options
+---@return banger.mkext4_info
+---@example
+---```lua
+---local info = banger.mkext4(rootfs, "out.ext4", { free = "512M", label = "root" })
+---```
+---Raises `usage`, `no_space` (with `needed` and `given`), `ext4`, `io`, `interrupted`.
+function core.mkext4(rootfs, path, options) end
+
+---Run e2fsprogs' debugfs once with a batch of commands. Arguments may hold any
+---bytes; names that debugfs cannot take are given as their inode.
+---@param path string # of the image
+---@param commands string[][] # the command, then its arguments
+---@param options? { write?: boolean } # default false
+---@return string[] outputs # one a command
+---@example
+---```lua
+---banger.debugfs_batch("out.ext4", { { "set_inode_field", "/etc/shadow", "mode", "0100640" } }, { write = true })
+---```
+---Raises `ext4` at the first command that failed, `not_found`, `io`.
+function core.debugfs_batch(path, commands, options) end
+
+---A finished image, to read.
+---@class banger.image_file: banger.tree
+
+---Open a finished image to read it.
+---@param path string
+---@return banger.image_file
+---@example
+---```lua
+---local image <close> = banger.open "out.ext4"
+---print(image:read "/etc/os-release")
+---```
+---Raises `not_found`, `ext4`, `io`.
+function core.open(path) end
+
+---What Lua's own libraries lack of the machine.
+---@class banger.host
+local host = {}
+
+---Whether a descriptor is a terminal.
+---@param fd integer
+---@return boolean
+---@example
+---```lua
+---if banger.host.isatty(2) then io.stderr:write "\27[1m" end
+---```
+function host.isatty(fd) end
+
+---The width of a terminal.
+---@param fd integer
+---@return integer? # columns; nil when it is no terminal
+---@example
+---```lua
+---local width = banger.host.columns(2) or 80
+---```
+function host.columns(fd) end
+
+---A clock that only goes forward, to measure with.
+---@return number seconds
+---@example
+---```lua
+---local begun = banger.host.clock()
+---```
+function host.clock() end
+
+---What is at a path of this machine, links followed.
+---@param path string
+---@return { type: string, size: integer }? # nil when nothing can be found there
+---@example
+---```lua
+---if banger.host.stat "out.ext4" then print "it is there" end
+---```
+function host.stat(path) end
+
+---A path of this machine, absolute and without links.
+---@param path string
+---@return string? # nil when nothing is there
+---@example
+---```lua
+---print(banger.host.realpath ".")
+---```
+function host.realpath(path) end
+
+---The digest of a string.
+---@param data string
+---@return string # "sha256:<hex>"
+---@example
+---```lua
+---assert(banger.host.sha256(text) == descriptor.digest)
+---```
+function host.sha256(data) end
+
+---Read a whole file of this machine.
+---@param path string
+---@param limit integer # bytes; a longer file is an error of code usage
+---@return string
+---@example
+---```lua
+---local text = banger.host.read_file("index.json", 4 * 1024 * 1024)
+---```
+---Raises `not_found`, `io`, `usage`.
+function host.read_file(path, limit) end
+
+---This machine's architecture by its name in image configs, such as "amd64".
+---@return string
+---@example
+---```lua
+---local mine = "linux/" .. banger.host.arch()
+---```
+function host.arch() end
+
+return core

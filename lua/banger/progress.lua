@@ -1,0 +1,118 @@
+---Shows how far the layers are, on stderr.
+local digest = require "banger.digest"
+local host = require("banger.core").host
+local size = require "banger.size"
+
+local M = {}
+
+local STDERR = 2
+local FALLBACK_WIDTH = 80
+
+---@class banger.progress
+local Progress = {}
+Progress.__index = Progress
+
+---@param mode "auto"|"tty"|"plain"|"none"
+---@return "tty"|"plain"|"none"
+local function decide(mode)
+  if mode ~= "auto" then
+    return mode
+  end
+  return host.isatty(STDERR) and os.getenv "TERM" ~= "dumb" and "tty" or "plain"
+end
+
+---@class banger.progress_options
+---@field layers integer
+---@field mode? "auto"|"tty"|"plain"|"none" # tty redraws a line per layer in place, plain prints one
+---  per finished layer; auto, the default, is tty on a terminal and else plain
+---@field out? file* # default stderr; this and what follows are for tests
+---@field clock? fun(): number
+---@field columns? fun(): integer?
+
+---Start to show progress.
+---@param options banger.progress_options
+---@return banger.progress
+function M.new(options)
+  return setmetatable({
+    mode = decide(options.mode or "auto"),
+    count = options.layers,
+    out = options.out or io.stderr,
+    clock = options.clock or host.clock,
+    columns = options.columns or function()
+      return host.columns(STDERR)
+    end,
+  }, Progress)
+end
+
+local function format_time(seconds)
+  seconds = math.ceil(seconds)
+  if seconds >= 3600 then
+    return ("%d:%02d:%02d"):format(seconds // 3600, seconds % 3600 // 60, seconds % 60)
+  end
+  return ("%d:%02d"):format(seconds // 60, seconds % 60)
+end
+
+local function describe(layer, done, seconds)
+  local rate = seconds > 0 and done / seconds or 0
+  local text = size.format(done)
+  if layer.size then
+    text = ("%s / %s"):format(text, size.format(layer.size))
+  end
+  if rate > 0 then
+    text = ("%s  %s/s"):format(text, size.format(rate))
+    if layer.size and layer.size > done then
+      text = ("%s  %s left"):format(text, format_time((layer.size - done) / rate))
+    end
+  end
+  return text
+end
+
+function Progress:label(layer)
+  return ("layer %d/%d %s"):format(layer.number, self.count, digest.short(layer.digest))
+end
+
+-- The last column stays free: some terminals wrap when it is written.
+function Progress:draw(text)
+  local width = (self.columns() or FALLBACK_WIDTH) - 1
+  self.out:write("\r\27[K", text:sub(1, width))
+  self.out:flush()
+end
+
+---Begin a layer.
+---@param number integer # from 1
+---@param layer { digest: string, size?: integer } # size: compressed bytes
+---@return fun(p: { bytes: integer, size?: integer }) update # for `flatten_layer`'s `progress`
+function Progress:start(number, layer)
+  self.layer = { number = number, digest = layer.digest, size = layer.size, begun = self.clock() }
+  return function(p)
+    if self.mode == "tty" then
+      local seconds = self.clock() - self.layer.begun
+      self:draw(self:label(self.layer) .. "  " .. describe(self.layer, p.bytes, seconds))
+    end
+  end
+end
+
+---The layer that was begun is done: its line stays.
+function Progress:finish()
+  local layer = self.layer
+  local seconds = self.clock() - layer.begun
+  local text = ("%s  %s in %.1f s"):format(self:label(layer), size.format(layer.size or 0), seconds)
+  self.layer = nil
+  if self.mode == "tty" then
+    self:draw(text)
+    self.out:write "\n"
+  elseif self.mode == "plain" then
+    self.out:write(text, "\n")
+  end
+end
+
+---Leave the cursor on a line of its own, as an error message wants it.
+function Progress:close()
+  if self.layer and self.mode == "tty" then
+    self.out:write "\n"
+    self.layer = nil
+  end
+end
+Progress.__close = Progress.close
+
+return M

@@ -1,0 +1,125 @@
+---What a build tells at its end.
+local cli = require "banger.cli"
+local json = require "banger.json"
+local size = require "banger.size"
+
+local M = {}
+
+---@class banger.build
+---@field image banger.image
+---@field info banger.mkext4_info
+---@field layers banger.layer_report[]
+---@field injected banger.guest_entry[]
+---@field warnings string[]
+---@field seconds number
+
+local SHOWN_NOTES = 5
+
+local function escape(text)
+  return (text:gsub("%c", function(char)
+    return ("\\x%02x"):format(char:byte())
+  end))
+end
+
+local function describe_notes(layers)
+  local lines = {}
+  for i, layer in ipairs(layers) do
+    for _, note in ipairs(layer.notes) do
+      lines[#lines + 1] = escape(("layer %d: %s %s: %s"):format(i, note.entry, note.action, note.reason))
+    end
+  end
+  return lines
+end
+
+---Sum up on stderr what is worth knowing: entries that were skipped or altered,
+---the first few and how many more, and what injection left as it was.
+---@param layers banger.layer_report[]
+---@param warnings string[]
+function M.notes(layers, warnings)
+  local lines = describe_notes(layers)
+  for i = 1, math.min(#lines, SHOWN_NOTES) do
+    cli.note("%s", lines[i])
+  end
+  if #lines > SHOWN_NOTES then
+    cli.note("and %d more notes like these; --json lists all", #lines - SHOWN_NOTES)
+  end
+  for _, warning in ipairs(warnings) do
+    cli.note("%s", escape(warning))
+  end
+end
+
+local function describe_injected(injected)
+  local list = {}
+  for i, entry in ipairs(injected) do
+    list[i] = { path = entry.path, type = entry.type, why = entry.why }
+  end
+  return list
+end
+
+local function describe_layers(build)
+  local list = {}
+  for i, layer in ipairs(build.layers) do
+    local copy = { digest = build.image.layers[i].digest }
+    for name, value in pairs(layer) do
+      copy[name] = value
+    end
+    list[i] = copy
+  end
+  return list
+end
+
+---The whole result as a table, as `--json` prints it.
+---@param build banger.build
+---@return table
+function M.object(build)
+  local object = {
+    reference = build.image.reference,
+    digest = build.image.digest,
+    platform = build.image.platform,
+    layers = describe_layers(build),
+    injected = describe_injected(build.injected),
+    warnings = build.warnings,
+    seconds = build.seconds,
+  }
+  for name, value in pairs(build.info) do
+    object[name] = value
+  end
+  return object
+end
+
+local function describe_size(bytes)
+  return ("%s (%d bytes)"):format(size.format(bytes), bytes)
+end
+
+local function text(build)
+  local info = build.info
+  local rows = {
+    { "path", info.path },
+    { "size", describe_size(info.size) },
+    { "used", describe_size(info.used) },
+    { "free", describe_size(info.free) },
+    { "inodes", ("%d, %d used"):format(info.inodes, info.inodes_used) },
+    { "digest", build.image.digest },
+    { "seconds", ("%.2f"):format(build.seconds) },
+  }
+  for i, row in ipairs(rows) do
+    rows[i] = ("%-8s %s\n"):format(row[1], row[2])
+  end
+  return table.concat(rows)
+end
+
+---Print the result on stdout.
+---@param form "text"|"json"|"digest"
+---@param build banger.build
+---Raises `io`.
+function M.print(form, build)
+  if form == "digest" then
+    cli.write(build.image.digest, "\n")
+  elseif form == "json" then
+    cli.write(json.encode(M.object(build)), "\n")
+  else
+    cli.write(text(build))
+  end
+end
+
+return M

@@ -1,0 +1,44 @@
+---Sizes as people write them: pure.
+local M = {}
+
+local powers = { [""] = 0, K = 1, M = 2, G = 3, T = 4 }
+
+---Parse a size in bytes.
+---@param value string|number # bytes, or a number with K, M, G, T (KiB, MiB ...: the same), powers of 1024; "1.5G" is fine where it comes out whole
+---@return integer? bytes
+---@return string? message # what is wrong, when `bytes` is nil
+---@example
+---```lua
+---size.parse "4G"     --> 4294967296
+---size.parse "512KiB" --> 524288
+---size.parse "3Q"     --> nil, "'3Q' is no size: ..."
+---```
+function M.parse(value)
+  local text = tostring(value)
+  local number, unit, suffix = text:match "^(%d+%.?%d*)([KMGTkmgt]?)(.*)$"
+  local known = suffix == "" or (suffix == "iB" and unit ~= "") or (suffix == "B" and unit == "")
+  if not number or not known then
+    return nil, ("'%s' is no size: bytes, or a number with K, M, G or T (powers of 1024) expected"):format(text)
+  end
+  local bytes = math.tointeger(tonumber(number) * 1024 ^ powers[unit:upper()])
+  if not bytes then
+    return nil, ("'%s' is no whole number of bytes"):format(text)
+  end
+  return bytes
+end
+
+---A size for people, in the largest unit that leaves at least 1.
+---@param bytes number
+---@return string # such as "479.0 MiB"
+function M.format(bytes)
+  local units = { "KiB", "MiB", "GiB", "TiB" }
+  local unit = "B"
+  local i = 0
+  while bytes >= 1024 and i < #units do
+    i = i + 1
+    bytes, unit = bytes / 1024, units[i]
+  end
+  return (i == 0 and "%d %s" or "%.1f %s"):format(bytes, unit)
+end
+
+return M

@@ -1,0 +1,177 @@
+---Where images come from: a reference in, everything needed to build it out.
+local config = require "banger.config"
+local core = require "banger.core"
+local layout = require "banger.layout"
+local manifest = require "banger.manifest"
+local platform = require "banger.platform"
+local reference = require "banger.reference"
+
+local M = {}
+
+---@class banger.source # what a transport gives
+---@field find fun(self, ref: banger.reference): banger.descriptor[] # one, or one a platform
+---@field read fun(self, descriptor: banger.descriptor, limit: integer, what: string): string # verified
+---@field locate fun(self, descriptor: banger.descriptor, what: string): banger.fetch_options
+
+---@class banger.image
+---@field reference string # in full
+---@field digest string # of the manifest
+---@field config banger.config
+---@field platform string
+---@field layers banger.layer[] # oldest first
+
+---@class banger.layer
+---@field digest string
+---@field size integer # bytes, compressed
+---@field diff_id string # digest of the unpacked tar
+---@field source banger.fetch_options # what `fetch_blob` wants
+
+---How to reach images, by the transport of their reference. A function gets the
+---reference and returns a `banger.source`.
+---@type table<string, fun(ref: banger.reference): banger.source>
+M.transports = {
+  oci = function(ref)
+    return layout.open(ref.path)
+  end,
+}
+
+local function open(ref, text)
+  local transport = M.transports[ref.transport]
+  if not transport then
+    core.error("usage", (
+      "'%s' is in a registry, and registries are not supported yet; oci:PATH[:TAG] reads an OCI layout"
+    ):format(text))
+  end
+  return transport(ref)
+end
+
+local function read_manifest(source, descriptor)
+  local what = "manifest " .. descriptor.digest
+  local text = source:read(descriptor, manifest.max_manifest, what)
+  local parsed, message = manifest.parse(text, descriptor.media_type)
+  if not parsed then
+    core.error("layer", ("%s %s"):format(what, message))
+  end
+  return parsed
+end
+
+-- Put the manifests below `entries` into `found`, in order. Indexes in indexes
+-- are followed, each once; what announces itself as something else is no image.
+local function collect(source, entries, found, depth)
+  if depth > manifest.max_depth then
+    core.error("layer", ("indexes are nested deeper than %d"):format(manifest.max_depth))
+  end
+  for _, entry in ipairs(platform.images(entries)) do
+    local kind = manifest.kind(entry.media_type)
+    if kind == "index" and not found[entry.digest] then
+      found[entry.digest] = true
+      collect(source, read_manifest(source, entry).entries, found, depth + 1)
+    elseif kind == "manifest" or not entry.media_type then
+      found[#found + 1] = entry
+    end
+    if #found > manifest.max_entries then
+      core.error("layer", ("there are more than %d images in the index"):format(manifest.max_entries))
+    end
+  end
+end
+
+local function select(source, entries, want)
+  local found = {}
+  collect(source, entries, found, 1)
+  local entry, message = platform.select(found, want)
+  if not entry then
+    core.error("platform", message)
+  end
+  return entry
+end
+
+-- The manifest to build. The second value says whether an index has settled the
+-- platform; without one the config is all that tells it.
+local function find_manifest(source, ref, want)
+  local entries = source:find(ref)
+  local settled = #entries > 1
+  local entry = settled and select(source, entries, want) or entries[1]
+  local found = read_manifest(source, entry)
+  if found.kind == "index" then
+    entry, settled = select(source, found.entries, want), true
+    found = read_manifest(source, entry)
+  end
+  if found.kind ~= "manifest" then
+    core.error("layer", ("manifest %s is an index in disguise"):format(entry.digest))
+  end
+  return found, entry, settled and entry.platform ~= nil
+end
+
+local function read_config(source, found)
+  local what = "config " .. found.config.digest
+  local parsed, message = config.parse(source:read(found.config, manifest.max_config, what))
+  if parsed then
+    local ok
+    ok, message = config.check_layers(parsed, found)
+    parsed = ok and parsed
+  end
+  if not parsed then
+    core.error("layer", ("%s %s"):format(what, message))
+  end
+  return parsed
+end
+
+local function locate_layers(source, found, diff_ids)
+  local list = {}
+  for i, layer in ipairs(found.layers) do
+    list[i] = {
+      digest = layer.digest,
+      size = layer.size,
+      diff_id = diff_ids[i],
+      source = source:locate(layer, ("layer %d of %d"):format(i, #found.layers)),
+    }
+  end
+  return list
+end
+
+local function wanted_platform(text)
+  if not text then
+    return platform.normalise("linux", core.host.arch())
+  end
+  local want, message = platform.parse(text)
+  return want or core.error("usage", message)
+end
+
+---Find out what an image is made of.
+---@param text string # an image reference
+---@param options? { platform?: string } # default: Linux on this machine's architecture where an index has several
+---@return banger.image
+---@example
+---```lua
+---local image = source.resolve("oci:images:debian", { platform = "linux/arm64" })
+---print(image.digest, #image.layers)
+---```
+---Raises `usage` (no reference, no platform), `not_found`, `platform` (lists what
+---there is), `digest`, `layer` (a manifest or config that is malformed).
+function M.resolve(text, options)
+  local asked = options and options.platform
+  local want = wanted_platform(asked)
+  local ref, message = reference.parse(text)
+  if not ref then
+    core.error("usage", message)
+  end
+  local source = open(ref, text)
+  local found, entry, settled = find_manifest(source, ref, want)
+  local parsed = read_config(source, found)
+  if not settled and asked then
+    local ok
+    ok, message = config.check_platform(parsed, want)
+    if not ok then
+      core.error("platform", message)
+    end
+  end
+  return {
+    reference = reference.format(ref),
+    digest = entry.digest,
+    config = parsed,
+    platform = platform.format(parsed.platform),
+    layers = locate_layers(source, found, parsed.diff_ids),
+  }
+end
+
+return M

@@ -1,0 +1,86 @@
+-- Turns a container image into a bootable ext4 image:
+--
+--     banger-lua pull oci:PATH:TAG out.ext4
+--
+-- Copy this file as a start for a recipe of your own.
+local argparse = require "argparse"
+local banger = require "banger"
+local cli = require "banger.cli"
+local config = require "banger.config"
+local guest = require "banger.guest"
+local progress = require "banger.progress"
+local report = require "banger.report"
+local source = require "banger.source"
+
+local parser = argparse("banger-lua pull", "Turn a container image into a bootable ext4 image.")
+parser:argument("ref", "The image: oci:PATH[:TAG] or oci:PATH@DIGEST.")
+parser:argument("out", "The file to make. An older one is replaced when the new one is whole.")
+parser:mutex(
+  parser:option("--size", "Size of the file, such as 4G, or min."):convert(cli.size { min = true }),
+  parser:option("--free", "Free space to leave in it, such as 512M."):convert(cli.size())
+)
+parser:option("--label", "Name of the file system, at most 16 bytes.")
+parser:option("--platform", "Platform, such as linux/arm64; default: this machine's.")
+parser:option("--paths", "Names that climb out by '..': safe refuses them, clamp stops them at the root, strict refuses absolute ones too.")
+  :choices { "safe", "clamp", "strict" }
+parser:flag("--no-inject", "Leave out what a bootable system needs and the image lacks.")
+parser:flag("--strict", "Refuse layers that hold anything to take note of.")
+parser:mutex(
+  parser:flag("--json", "Print the result as one JSON object."),
+  parser:flag("-q --quiet", "Print only the digest of the image's manifest.")
+)
+parser:option("--progress", "How to show progress.", "auto"):choices { "auto", "tty", "plain", "none" }
+local options = cli.parse(parser, { ... })
+local begun = banger.host.clock()
+
+-- 1. Find out what the image is made of, and have all layers fetched meanwhile.
+local image = source.resolve(options.ref, { platform = options.platform })
+local epoch = cli.check(config.epoch(image.config, os.getenv "SOURCE_DATE_EPOCH"))
+local blobs = {}
+for i, layer in ipairs(image.layers) do
+  blobs[i] = banger.fetch_blob(layer.source)
+end
+
+-- 2. Put the layers on top of each other, oldest first.
+local rootfs <close> = banger.rootfs { near = options.out }
+local shown <close> = progress.new {
+  mode = options.quiet and "none" or options.progress,
+  layers = #image.layers,
+}
+local layers = {}
+for i, layer in ipairs(image.layers) do
+  layers[i] = banger.flatten_layer(rootfs, blobs[i], {
+    diff_id = layer.diff_id,
+    paths = options.paths or (options.strict and "strict" or "safe"),
+    strict = options.strict,
+    progress = shown:start(i, layer),
+  })
+  shown:finish()
+end
+
+-- 3. Add what a machine needs and a container does not.
+local injected, warnings = {}, {}
+if not options.no_inject then
+  injected, warnings = guest.contract(rootfs, image.config)
+  banger.inject(rootfs, injected)
+end
+
+-- 4. Write ext4's own metadata around the contents, and give the file its name.
+local info = banger.mkext4(rootfs, options.out, {
+  size = options.size,
+  free = options.free,
+  label = options.label,
+  epoch = epoch,
+  seed = image.digest,
+})
+
+-- 5. Say what came out.
+report.notes(layers, warnings)
+report.print(options.quiet and "digest" or options.json and "json" or "text", {
+  image = image,
+  info = info,
+  layers = layers,
+  injected = injected,
+  warnings = warnings,
+  seconds = banger.host.clock() - begun,
+})
