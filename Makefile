@@ -4,7 +4,7 @@
 #   make demo       build, pull a sample image into build/demo.ext4, check it
 #                   (REF=oci:PATH:TAG takes another image)
 #   make check      the whole test suite (SAN=1: with AddressSanitizer and UBSan)
-#   make lint       formatting, static analysis, include edges
+#   make lint       formatting, static analysis, include edges (make format: mends it)
 #   make bench      timings as ratios against umoci + mke2fs and the machine's limit
 #   make install    PREFIX=/usr/local DESTDIR=
 #   make deps       install what building needs; deps-test: what testing needs
@@ -136,11 +136,14 @@ LINT_C   := $(sort $(wildcard src/*.c src/*/*.c tests/c/*.c tests/bench/*.c))
 LINT_H   := $(sort $(wildcard src/*.h src/*/*.h tests/c/*.h))
 LINT_LUA := lua recipes tests
 
+format:
+	clang-format -i $(LINT_C) $(LINT_H)
+
 lint:
 	@vendor/need build lint libcmocka-dev
 	@$(MAKE) --no-print-directory lint-run
 
-.PHONY: lint-run
+.PHONY: lint-run format
 lint-run:
 	clang-format --dry-run -Werror $(LINT_C) $(LINT_H)
 	tests/lint/edges.sh --self-test
