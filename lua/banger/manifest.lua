@@ -152,7 +152,7 @@ local function parse_image(object, media_type)
 end
 
 local function parse_index(object, media_type)
-  local entries, message = parse_list(object.manifests, "entry", M.max_entries)
+  local entries, message = parse_list(object.manifests, "manifest", M.max_entries)
   if not entries then
     return nil, message
   end

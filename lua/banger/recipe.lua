@@ -58,7 +58,7 @@ function M.load(name, ignore_environment)
   if name:find "^recipes/[%w_%-/]+%.lua$" then
     return core.embedded(name)
   end
-  if not name:find "^[%w_%-][%w_%-/]*$" then
+  if not name:find "^[%w_][%w_%-/]*$" then
     return nil
   end
   local dirs = M.path(ignore_environment)

@@ -1,0 +1,371 @@
+-- The host behaves as `lua` does. Each case is run by the real lua5.4 and by ours,
+-- both called "lua"; stdout, stderr and exit status must be the same.
+package.path = "tests/?.lua;" .. package.path
+local sh = require "support.sh"
+
+local scratch
+local banger = sh.banger()
+
+setup(function()
+  scratch = sh.scratch()
+  scratch:mkdir "ours"
+  scratch:mkdir "real"
+  local path = sh.check("realpath " .. sh.quote(banger)):gsub("\n$", "")
+  sh.check(("ln -s %s %s"):format(sh.quote(path), sh.quote(scratch:path "ours/lua")))
+  if sh.has "lua5.4" then
+    sh.check(("ln -s $(command -v lua5.4) %s"):format(sh.quote(scratch:path "real/lua")))
+  end
+  sh.write_file(scratch:path "args.lua", [[
+    for i = -9, 9 do if arg[i] then io.write(i, "=", arg[i]:match "[^/]*$", " ") end end
+    print(..., #arg)]])
+  sh.write_file(scratch:path "bang.lua", "#!/usr/bin/env lua\nprint('bang', ...)\n")
+  sh.write_file(scratch:path "broken.lua", "x = = 1\n")
+  sh.write_file(scratch:path "fails.lua", "local function f() error 'no' end\nf()\n")
+  sh.write_file(scratch:path "mod.lua", "print('mod', ...) return { name = 'mod' }\n")
+  sh.write_file(scratch:path "init.lua", "print 'init'\n")
+end)
+
+teardown(function()
+  scratch:remove()
+end)
+
+-- Runs a shell command in the scratch directory, `lua` in it being one of the two.
+local function run(which, command)
+  local err = scratch:fresh ".err"
+  local out, code = sh.run(("cd %s && PATH=%s:$PATH && export PATH && { %s\n} 2>%s"):format(
+    sh.quote(scratch.dir), sh.quote(scratch:path(which)), command, sh.quote(err)))
+  return { out = out, err = sh.read_file(err), code = code }
+end
+
+local function same(name, command)
+  it(name, function()
+    if not sh.has "lua5.4" then
+      pending "lua5.4 is not installed"
+      return
+    end
+    local ours = run("ours", command)
+    assert.same(run("real", command), ours)
+    assert.is_true(#ours.out + #ours.err + ours.code > 0, "the case shows nothing")
+  end)
+end
+
+describe("as lua5.4 does:", function()
+  same("-e", [[lua -e 'print(1 + 1)']])
+  same("-e with the code attached", [[lua '-eprint "here"']])
+  same("several -e, in order", [[lua -e 'x = 1' -e 'print(x)']])
+  same("-e, then a script", [[lua -e 'print "first"' args.lua a]])
+  same("-e does not read stdin", [[echo 'print "no"' | lua -e 'print "yes"']])
+  same("-l", [[lua -l mod -e 'print(mod.name)']])
+  same("-l attached", [[lua -lmod -e 'print(mod.name)']])
+  same("-l with a global's name", [[lua -l m=mod -e 'print(m.name, mod)']])
+  same("-l of a module that is missing", [[lua -l nosuch]])
+  same("-l of a library", [[lua -l string=table -e 'print(string == table)']])
+  same("-v", [[lua -v]])
+  same("-v, then a script", [[lua -v args.lua]])
+  same("-W", [[lua -W -e 'warn "careful"']])
+  same("warnings are off", [[lua -e 'warn "careful" print "quiet"']])
+  same("warnings by control messages", [[lua -e 'warn "@on" warn("a", "b")']])
+  same("-E ignores LUA_INIT", [[LUA_INIT='print "init"' lua -E -e 'print "run"']])
+  same("-E ignores LUA_PATH", [[LUA_PATH='x/?.lua' lua -E -e 'print(package.path)']])
+  same("-- ends the options", [[lua -- args.lua -e x]])
+  same("-- alone reads stdin", [[echo 'print(#arg)' | lua --]])
+  same("- reads stdin", [[echo 'print(...)' | lua - a b]])
+  same("-- - names a file", [[lua -- -]])
+  same("a script from a pipe", [[echo 'print(arg[0])' | lua]])
+  same("a script from a pipe with a first line for the shell", [[printf '#!x\nprint "fine"' | lua]])
+  same("an empty script", [[lua /dev/null; echo $?]])
+  same("-i", [[printf 'x = 41\nprint(x + 1)\n' | lua -i -e 'print "before"' >/dev/null; echo $?]])
+
+  same("arg, with negative indices", [[lua -e 'y=1' -W args.lua a 'b c' '']])
+  same("arg without a script", [[lua -e 'print(arg[0], arg[1], #arg, arg[-1], arg[-2])']])
+  same("arg changed by LUA_INIT", [[LUA_INIT='arg[1] = "changed"' lua args.lua given]])
+  same("arg spoilt by LUA_INIT", [[LUA_INIT='arg = 1' lua args.lua given; echo $?]])
+  same("#!", [[lua bang.lua 1 2]])
+  same("a script run by its #!", [[chmod +x bang.lua && ./bang.lua 3]])
+
+  same("LUA_INIT", [[LUA_INIT='print "init"' lua -e 'print "run"']])
+  same("LUA_INIT with a file", [[LUA_INIT=@init.lua lua -e 'print "run"']])
+  same("LUA_INIT with a file that is missing", [[LUA_INIT=@nosuch.lua lua -e 'print "run"']])
+  same("LUA_INIT_5_4 goes first", [[LUA_INIT='print "old"' LUA_INIT_5_4='print "new"' lua -e '']])
+  same("LUA_INIT that fails", [[LUA_INIT='error "no"' lua -e 'print "run"']])
+  same("LUA_INIT_5_4 that fails", [[LUA_INIT_5_4='(' lua -e 'print "run"']])
+  same("LUA_PATH", [[LUA_PATH='?.lua;;' lua -e 'print(package.path)']])
+  same("LUA_PATH_5_4 goes first", [[LUA_PATH=a LUA_PATH_5_4=b lua -e 'print(package.path)']])
+  same("LUA_CPATH", [[LUA_CPATH=c lua -e 'print(package.cpath)']])
+  same("a C module", [[lua -l lfs -e 'print(lfs.attributes("init.lua", "size"))']])
+
+  same("a script that is missing, by a path", [[lua ./nosuch.lua]])
+  same("a script that is missing, by a file's name", [[lua nosuch.lua]])
+  same("a script that is a directory", [[lua /]])
+  same("a script that does not parse", [[lua broken.lua]])
+  same("-e that does not parse", [[lua -e '(']])
+  same("an error, with its traceback", [[lua fails.lua]])
+  same("an error in a coroutine", [[lua -e 'coroutine.wrap(function() error "inside" end)()']])
+  same("an error that is nil", [[lua -e 'error()']])
+  same("an error that is a table", [[lua -e 'error {}']])
+  same("an error that is a number", [[lua -e 'error(7)']])
+  same("an error with __tostring", [[lua -e 'error(setmetatable({}, { __tostring = function() return "mine" end }))']])
+  same("an error stops what follows", [[lua -e 'error "x"' -e 'print "not reached"']])
+  same("results of a script are dropped", [[lua -e 'return 1, 2'; echo $?]])
+
+  same("os.exit", [[lua -e 'os.exit(3)']])
+  same("os.exit(true)", [[lua -e 'os.exit(true)'; echo $?]])
+  same("os.exit(false)", [[lua -e 'os.exit(false)']])
+  same("os.exit with a wrong argument", [[lua -e 'os.exit {}']])
+  same("finalizers at the end", [[lua -e 'setmetatable({}, { __gc = function() print "gone" end })']])
+  same("finalizers when closing", [[lua -e 'setmetatable({}, { __gc = function() print "gone" end }) os.exit(true, true)']])
+  same("the standard library", [[lua -e 'local t = {} for k in pairs(_G) do t[#t + 1] = k end table.sort(t) print(table.concat(t, " "))']])
+  same("decimal points", [[LC_ALL=de_DE.UTF-8 lua -e 'print(1.5, tonumber "2,5")']])
+end)
+
+describe("at the prompt, as lua5.4:", function()
+  -- Only what goes to stderr and what print writes is compared; lua5.4 may echo.
+  local function session(name, input, out, err)
+    it(name, function()
+      local got = run("ours", ("printf %%s %s | lua -i"):format(sh.quote(input)))
+      assert.equal(0, got.code)
+      assert.equal(err or "", got.err)
+      assert.equal(out, (got.out:gsub("^Lua 5%.4[^\n]*\n", "")))
+    end)
+  end
+
+  session("prints the results of expressions", "1 + 1, 'a'\n", "> 2\ta\n> \n")
+  session("takes statements", "x = 5\nx\n", "> > 5\n> \n")
+  session("takes = as older versions did", "=6 * 7\n", "> 42\n> \n")
+  session("continues over lines", "for i = 1, 2 do\nprint(i)\nend\n", "> >> >> 1\n2\n> \n")
+  session("continues strings", "return [[a\nb]]\n", "> >> a\nb\n> \n")
+  session("goes on after an error", "error 'no'\n7\n", "> > 7\n> \n",
+    "stdin:1: no\nstack traceback:\n\t[C]: in function 'error'\n\tstdin:1: in main chunk\n\t[C]: in ?\n")
+  session("goes on after what does not parse", "x = = 1\n8\n", "> > 8\n> \n",
+    "stdin:1: unexpected symbol near '='\n")
+  session("says what is missing at the end of input", "f(", "> >> > \n",
+    "stdin:1: unexpected symbol near <eof>\n")
+  session("prints errors of the world on one line", "require 'banger'.error('digest', 'bad')\n9\n",
+    "> > 9\n> \n", "bad\n")
+  session("prints with what print is", "print = 1\n2\n", "> > > \n",
+    "error calling 'print' (attempt to call a number value)\n")
+  session("uses _PROMPT", "_PROMPT = '$ '\n3\n", "> $ 3\n$ \n")
+
+  it("opens with no arguments on a terminal", function()
+    if not sh.has "script" then
+      pending "script is not installed"
+      return
+    end
+    local got = run("ours", [[printf '1 + 2\nos.exit(4)\n' | script -qefc lua /dev/null | tr -d '\r']])
+    assert.matches("\n> 3\n", got.out)
+  end)
+end)
+
+describe("beyond lua:", function()
+  local function fails(command, code, message)
+    local got = run("ours", command)
+    assert.same({ out = "", err = message, code = code }, got)
+  end
+
+  it("-h prints the help", function()
+    local got = run("ours", "lua -h")
+    assert.equal(0, got.code)
+    assert.matches("^usage: lua %[options%] %[script | recipe %[args%]%]\n", got.out)
+    assert.same(got, run("ours", "lua --help"))
+  end)
+
+  it("--version prints both versions", function()
+    assert.same({ out = "banger-lua 0.1.0 (Lua 5.4.4)\n", err = "", code = 0 }, run("ours", "lua --version"))
+  end)
+
+  it("a script's own -h is its own", function()
+    assert.matches("1=%-h ", run("ours", "lua args.lua -h").out)
+    assert.equal("lua: cannot open -h: No such file or directory\n", run("ours", "lua -- -h").err)
+  end)
+
+  it("wrong options say which, and what there is", function()
+    for command, message in pairs {
+      ["lua -x"] = "lua: unrecognized option '-x'\n",
+      ["lua -vx"] = "lua: unrecognized option '-vx'\n",
+      ["lua -Ee"] = "lua: unrecognized option '-Ee'\n",
+      ["lua -ii"] = "lua: unrecognized option '-ii'\n",
+      ["lua --no"] = "lua: unrecognized option '--no'\n",
+      ["lua -e"] = "lua: '-e' needs argument\n",
+      ["lua -e -v"] = "lua: '-e' needs argument\n",
+      ["lua -l"] = "lua: '-l' needs argument\n",
+    } do
+      local got = run("ours", command)
+      assert.equal(1, got.code)
+      assert.equal(message, got.err:sub(1, #message))
+      assert.matches("\nusage: lua %[options%]", got.err)
+      assert.equal("", got.out)
+    end
+  end)
+
+  it("cjson and our modules come with it, and before package.path", function()
+    local code = [[LUA_PATH='?.lua' lua -e 'print(require "cjson"._NAME, require "banger".version, require "argparse".version)']]
+    sh.write_file(scratch:path "argparse.lua", "error 'the wrong argparse'")
+    sh.write_file(scratch:path "banger.lua", "error 'the wrong banger'")
+    local got = run("ours", code)
+    os.remove(scratch:path "argparse.lua")
+    os.remove(scratch:path "banger.lua")
+    assert.same({ out = "cjson\t0.1.0\t0.7.1\n", err = "", code = 0 }, got)
+  end)
+
+  it("a module that is not in the binary is looked for in package.path too", function()
+    assert.matches("no module 'banger.nosuch' in this binary\n.*no file '", run("ours", "lua -l banger.nosuch").err)
+  end)
+
+  it("$BANGER_LUA_PATH takes precedence, but not with -E", function()
+    scratch:mkdir "dev/banger"
+    sh.write_file(scratch:path "dev/banger/size.lua", "return { mine = true }")
+    local code = [[BANGER_LUA_PATH=dev lua %s -e 'print(require "banger.size".mine)']]
+    assert.equal("true\n", run("ours", code:format "").out)
+    assert.equal("nil\n", run("ours", code:format "-E").out)
+  end)
+
+  it("our own modules may not touch undeclared globals; scripts may", function()
+    scratch:mkdir "slip/banger"
+    sh.write_file(scratch:path "slip/banger/size.lua", "local x = oops")
+    sh.write_file(scratch:path "slip/banger/json.lua", "oops = 1")
+    local env = "BANGER_LUA_PATH=slip "
+    assert.matches("lua: slip/banger/size.lua:1: undeclared global 'oops' is read\n",
+      run("ours", env .. "lua -l banger.size").err)
+    assert.matches("lua: slip/banger/json.lua:1: undeclared global 'oops' is written\n",
+      run("ours", env .. "lua -l banger.json").err)
+    assert.equal("nil\n", run("ours", "lua -l banger -e 'print(oops)'").out)
+  end)
+
+  it("tracebacks name our modules by their place", function()
+    assert.matches("\n\tlua/banger/size.lua:%d+: in function 'banger.size.format'\n",
+      run("ours", [[lua -e 'require "banger.size".format {}']]).err)
+  end)
+
+  it("errors of the world end in one line and the exit code of their kind", function()
+    for code, status in pairs {
+      usage = 1, not_found = 2, auth = 3, network = 4, platform = 5, digest = 6, layer = 6, no_space = 7,
+      ext4 = 1, io = 1, no_memory = 1, interrupted = 130,
+    } do
+      fails(([[lua -e 'require "banger".error("%s", "what is wrong")']]):format(code), status,
+        "banger-lua: what is wrong\n")
+    end
+  end)
+
+  it("they are one line whatever they name", function()
+    fails([[lua -e 'require "banger".error("io", "open a\nb\27[1m")']], 1, "banger-lua: open a\\x0ab\\x1b[1m\n")
+  end)
+
+  it("they are for scripts to catch", function()
+    local banger_module = require "banger"
+    local ok, err = pcall(banger_module.error, "no_space", "too small", { needed = 5 })
+    assert.is_false(ok)
+    assert.is_true(banger_module.is_error(err))
+    assert.equal("too small", tostring(err))
+    assert.same({ "no_space", "too small", 5 }, { err.code, err.message, err.needed })
+    assert.is_false(banger_module.is_error {})
+    assert.is_false(banger_module.is_error(nil))
+    assert.has_error(function() banger_module.error("nonsense", "x") end,
+      "bad argument #1 to 'error' ('nonsense' is no error code)")
+  end)
+
+  it("os.exit closes what is open", function()
+    local code = "local x <close> = setmetatable({}, { __close = function() print 'closed' end }) os.exit(5%s)"
+    assert.same({ out = "closed\n", err = "", code = 5 }, run("ours", ("lua -e %s"):format(sh.quote(code:format ""))))
+    assert.equal("", run("ours", ("ASAN_OPTIONS=detect_leaks=0 lua -e %s"):format(sh.quote(code:format ", false"))).out)
+  end)
+end)
+
+describe("recipes:", function()
+  setup(function()
+    for dir, text in pairs { recipes = "here", ["config/banger/recipes"] = "config", more = "more" } do
+      scratch:mkdir(dir)
+      sh.write_file(scratch:path(dir .. "/hello.lua"), ("print('%s', ...)"):format(text))
+    end
+    scratch:mkdir "recipes/images"
+    sh.write_file(scratch:path "recipes/images/tiny.lua", "print(arg[0], ...)")
+    sh.write_file(scratch:path "recipes/bad.lua", "x = = 1")
+  end)
+
+  local function out(command)
+    local got = run("ours", command)
+    assert.equal("", got.err)
+    return got.out
+  end
+
+  it("run by name, with arguments", function()
+    assert.equal("here\ta\tb c\n", out "lua hello a 'b c'")
+    assert.equal("images/tiny\tx\n", out "lua images/tiny x")
+  end)
+
+  it("a file of the name goes first", function()
+    sh.write_file(scratch:path "hello", "print 'file'")
+    assert.equal("file\n", out "lua hello")
+    os.remove(scratch:path "hello")
+  end)
+
+  it("are found in the order of the path", function()
+    assert.equal("more\n", out "BANGER_RECIPES=nosuch:more lua hello")
+    assert.equal("here\n", out "XDG_CONFIG_HOME=$PWD/config lua hello")
+    assert.equal("config\n", out "export XDG_CONFIG_HOME=$PWD/config; cd real && lua hello")
+    assert.equal("here\n", out "BANGER_RECIPES=more lua -E hello")
+  end)
+
+  it("come with the binary, by name and by their path", function()
+    assert.matches("^Usage: banger%-lua pull ", out "lua pull --help")
+    assert.matches("^Usage: banger%-lua pull ", out "lua recipes/pull.lua --help")
+  end)
+
+  it("a name that is none says where it was looked for", function()
+    local got = run("ours", "BANGER_RECIPES=more XDG_CONFIG_HOME=/c lua nosuch x")
+    assert.equal(1, got.code)
+    assert.matches("^banger%-lua: no file and no recipe is named 'nosuch' " ..
+      "%(looked in more, %./recipes, /c/banger/recipes, /.*/share/banger%-lua/recipes, and at the built%-in ones%)\n$", got.err)
+  end)
+
+  it("one that does not parse says where", function()
+    assert.matches("recipes/bad.lua:1: unexpected symbol near '='", run("ours", "lua bad").err)
+  end)
+end)
+
+describe("signals:", function()
+  -- The script says "ready" when it runs; the signal is sent then.
+  local function signalled(signal, code, times)
+    local script = scratch:fresh ".lua"
+    sh.write_file(script, code)
+    local command = [[
+      mkfifo fifo
+      lua %s >fifo 2>signal.err & pid=$!
+      { read line; for i in %s; do kill -%s $pid; sleep 0.2; done; cat; } <fifo
+      wait $pid; code=$?; rm fifo; cat signal.err; exit $code]]
+    return run("ours", command:format(sh.quote(script), times or "1", signal))
+  end
+  local READY = "io.stdout:setvbuf 'no' local x <close> = setmetatable({}, { __close = function() print 'closed' end })\n" ..
+    "print 'ready'\n"
+
+  for signal, code in pairs { INT = 130, TERM = 143, HUP = 129 } do
+    it(signal .. " stops Lua code and closes what is open", function()
+      local got = signalled(signal, READY .. "while true do end")
+      assert.same({ "closed\nbanger-lua: interrupted\n", code }, { got.out, got.code })
+    end)
+  end
+
+  it("are errors of code interrupted", function()
+    local got = signalled("TERM", READY .. [[
+      local ok, err = pcall(function() while true do end end)
+      print(ok, err.code, err.signal)]])
+    assert.same({ "false\tinterrupted\t15\nclosed\n", 0 }, { got.out, got.code })
+  end)
+
+  it("stop a wait for input", function()
+    sh.check("mkfifo " .. sh.quote(scratch:path "wait"))
+    local got = signalled("INT", READY .. "io.open 'wait'")
+    assert.same({ "closed\nbanger-lua: interrupted\n", 130 }, { got.out, got.code })
+  end)
+
+  it("end the process when they come twice", function()
+    local got = signalled("INT", READY .. "pcall(function() while true do end end) while true do end", "1 2")
+    assert.equal(130, got.code)
+    assert.equal("", got.err:match "interrupted" or "")
+  end)
+
+  it("HUP is nothing to who was started by nohup", function()
+    local got = run("ours", [[
+      (trap '' HUP; exec lua -e 'os.execute "kill -HUP $PPID"; print "still here"')]])
+    assert.same({ out = "still here\n", err = "", code = 0 }, got)
+  end)
+end)
