@@ -1,0 +1,169 @@
+-- The contract is decided through a read side only, so a table of paths will do.
+local guest = require "banger.guest"
+
+-- A read side over { [path] = stat }, without links in parents.
+local function tree(nodes)
+  nodes["/"] = nodes["/"] or { type = "dir" }
+  local function follow(path)
+    local node = nodes[path]
+    while node and node.type == "symlink" do
+      path = node.target
+      node = nodes[path]
+    end
+    return node and path, node
+  end
+  return {
+    stat = function(_, path, options)
+      if options and options.follow then
+        return select(2, follow(path))
+      end
+      return nodes[path]
+    end,
+    resolve = function(_, path)
+      return (follow(path))
+    end,
+    read = function(_, path)
+      return select(2, follow(path)).content
+    end,
+  }
+end
+
+local function file(content)
+  return { type = "file", size = #content, content = content, mode = tonumber("640", 8), uid = 3, gid = 4 }
+end
+
+local function link(target)
+  return { type = "symlink", target = target }
+end
+
+local DIR, DEVICE = { type = "dir" }, { type = "char" }
+
+-- An image that lacks nothing.
+local function complete(changes)
+  local nodes = {
+    ["/dev"] = DIR, ["/proc"] = DIR, ["/sys"] = DIR, ["/run"] = DIR, ["/tmp"] = DIR, ["/etc"] = DIR, ["/root"] = DIR,
+    ["/dev/console"] = DEVICE, ["/dev/null"] = DEVICE,
+    ["/etc/hostname"] = file "own\n", ["/etc/hosts"] = file "127.0.0.1 localhost\n",
+    ["/etc/resolv.conf"] = file "nameserver 192.0.2.1\n", ["/etc/fstab"] = file "",
+  }
+  for path, node in pairs(changes or {}) do
+    nodes[path] = node or nil
+  end
+  return tree(nodes)
+end
+
+local function summary(rootfs, config)
+  local entries, warnings = guest.contract(rootfs, config)
+  local lines = {}
+  for i, entry in ipairs(entries) do
+    assert.is_string(entry.why)
+    lines[i] = entry.type .. " " .. entry.path
+  end
+  return lines, warnings, entries
+end
+
+local function octal(text)
+  return tonumber(text, 8)
+end
+
+describe("the contract of a bootable rootfs", function()
+  it("adds nothing to an image that keeps it", function()
+    assert.same({ {}, {} }, { guest.contract(complete()) })
+  end)
+
+  it("gives an empty image everything", function()
+    local entries, warnings = guest.contract(tree {})
+    assert.same({}, warnings)
+    local want = {
+      { path = "/dev", type = "dir", mode = octal "755" },
+      { path = "/proc", type = "dir", mode = octal "555" },
+      { path = "/sys", type = "dir", mode = octal "555" },
+      { path = "/run", type = "dir", mode = octal "755" },
+      { path = "/tmp", type = "dir", mode = octal "1777" },
+      { path = "/etc", type = "dir", mode = octal "755" },
+      { path = "/root", type = "dir", mode = octal "700" },
+      { path = "/dev/console", type = "char", major = 5, minor = 1, mode = octal "600" },
+      { path = "/dev/null", type = "char", major = 1, minor = 3, mode = octal "666" },
+      { path = "/etc/hostname", type = "file", mode = octal "644", content = "banger\n" },
+      { path = "/etc/hosts", type = "file", mode = octal "644",
+        content = "127.0.0.1\tlocalhost\n127.0.1.1\tbanger\n::1\tlocalhost ip6-localhost ip6-loopback\n" },
+      { path = "/etc/resolv.conf", type = "file", mode = octal "644",
+        content = "# No name server was known when this image was built.\n" },
+      { path = "/etc/fstab", type = "file", mode = octal "644",
+        content = "# The kernel mounts the root file system, by root= on its command line.\n" },
+    }
+    for _, entry in ipairs(want) do
+      entry.uid, entry.gid, entry.why = 0, 0, "is absent"
+    end
+    assert.same(want, entries)
+  end)
+
+  it("fills empty files where they are, and keeps their owner and mode", function()
+    local lines, _, entries = summary(complete { ["/etc/hosts"] = link "/conf/hosts", ["/conf/hosts"] = file "" })
+    assert.same({ "file /conf/hosts" }, lines)
+    assert.same({ octal "640", 3, 4 }, { entries[1].mode, entries[1].uid, entries[1].gid })
+    assert.same({ "file /etc/resolv.conf" }, (summary(complete { ["/etc/resolv.conf"] = file "" })))
+  end)
+
+  it("leaves an fstab alone, empty or a link that dangles", function()
+    assert.same({}, (summary(complete { ["/etc/fstab"] = file "" })))
+    assert.same({}, (summary(complete { ["/etc/fstab"] = link "/nowhere" })))
+    assert.same({ "file /etc/fstab" }, (summary(complete { ["/etc/fstab"] = false })))
+  end)
+
+  it("replaces a resolv.conf that dangles, and only that", function()
+    assert.same({ "remove /etc/resolv.conf", "file /etc/resolv.conf" },
+      (summary(complete { ["/etc/resolv.conf"] = link "/run/systemd/resolve/stub-resolv.conf" })))
+    assert.same({}, (summary(complete { ["/etc/resolv.conf"] = link "/etc/hosts" })))
+    assert.same({}, (summary(complete { ["/etc/hosts"] = link "/nowhere" })))
+    assert.same({}, (summary(complete { ["/etc/hostname"] = link "/nowhere" })))
+  end)
+
+  it("uses the name the image or its config has", function()
+    local function hosts(changes, config)
+      changes["/etc/hosts"] = false
+      local entries = guest.contract(complete(changes), config)
+      return entries[#entries].content:match "127%.0%.1%.1\t(%S+)"
+    end
+    assert.equal("own", hosts({}))
+    assert.equal("conf.example", hosts({ ["/etc/hostname"] = file "" }, { config = { Hostname = "conf.example" } }))
+    assert.equal("banger", hosts({ ["/etc/hostname"] = file "no_name!\n" }, { config = { Hostname = "-bad\nname" } }))
+    assert.equal("banger", hosts({ ["/etc/hostname"] = DIR }, { config = {} }))
+  end)
+
+  it("removes the marks of containers", function()
+    assert.same({ "remove /.dockerenv", "remove /run/.containerenv" },
+      (summary(complete { ["/.dockerenv"] = file "", ["/run/.containerenv"] = file "x" })))
+  end)
+
+  it("makes the directory that a link leads to, and keeps the link", function()
+    local nodes = { ["/run"] = link "/var/run", ["/tmp"] = link "../var/./tmp", ["/var"] = DIR }
+    assert.same({ "dir /var/run", "dir /var/tmp" }, (summary(complete(nodes))))
+  end)
+
+  it("takes a directory behind a link", function()
+    assert.same({}, (summary(complete { ["/tmp"] = link "/var/tmp", ["/var/tmp"] = DIR })))
+  end)
+
+  it("puts devices in the place of the empty files of container engines", function()
+    assert.same({ "remove /dev/console", "char /dev/console" }, (summary(complete { ["/dev/console"] = file "" })))
+  end)
+
+  it("destroys nothing, and says what it could not do", function()
+    local function left(changes, ...)
+      local lines, warnings = summary(complete(changes))
+      assert.same({}, lines)
+      assert.same({ ... }, warnings)
+    end
+    left({ ["/tmp"] = file "precious" }, "/tmp is a file, not a directory: left as it is")
+    left({ ["/tmp"] = link "/a", ["/a"] = { type = "fifo" } },
+      "/tmp is a fifo, not a directory: left as it is")
+    left({ ["/dev/console"] = file "precious" }, "/dev/console cannot be made a device: something else is there")
+    left({ ["/dev/null"] = DIR }, "/dev/null cannot be made a device: something else is there")
+    left({ ["/etc/hosts"] = DIR, ["/etc/hostname"] = DIR })
+    left({ ["/dev"] = file "x", ["/dev/console"] = false, ["/dev/null"] = false },
+      "/dev is a file, not a directory: left as it is",
+      "/dev/console cannot be made a device: something else is there",
+      "/dev/null cannot be made a device: something else is there")
+  end)
+end)
