@@ -21,16 +21,30 @@ function M.parse(parser, args)
   return core.error("usage", ("%s (see --help)"):format(result:gsub("%s*\n%s*", "; ")))
 end
 
----A converter for argparse: a size such as 4G to bytes. `words` are taken as they
----are.
----@param words? table<string, true> # such as { min = true }
+---A converter for argparse: a size such as 4G to bytes.
+---@param option string # its name, for messages
+---@param words? table<string, true> # taken as they are, such as { min = true }
 ---@return fun(text: string): integer|string|nil, string?
-function M.size(words)
+function M.size(option, words)
   return function(text)
     if words and words[text] then
       return text
     end
-    return size.parse(text)
+    local bytes, message = size.parse(text)
+    return bytes, message and ("%s: %s"):format(option, message)
+  end
+end
+
+---A converter for argparse: a text that may not be longer than some bytes.
+---@param option string # its name, for messages
+---@param limit integer # bytes
+---@return fun(text: string): string?, string?
+function M.text(option, limit)
+  return function(text)
+    if #text > limit then
+      return nil, ("%s: '%s' has %d bytes; at most %d fit"):format(option, text, #text, limit)
+    end
+    return text
   end
 end
 
