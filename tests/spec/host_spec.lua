@@ -334,8 +334,8 @@ describe("signals:", function()
       wait $pid; code=$?; rm fifo; cat signal.err; exit $code]]
     return run("ours", command:format(sh.quote(script), times or "1", signal))
   end
-  local READY = "io.stdout:setvbuf 'no' local x <close> = setmetatable({}, { __close = function() print 'closed' end })\n" ..
-    "print 'ready'\n"
+  local CLOSE = "io.stdout:setvbuf 'no' local x <close> = setmetatable({}, { __close = function() print 'closed' end })\n"
+  local READY = CLOSE .. "print 'ready'\n"
 
   for signal, code in pairs { INT = 130, TERM = 143, HUP = 129 } do
     it(signal .. " stops Lua code and closes what is open", function()
@@ -345,8 +345,8 @@ describe("signals:", function()
   end
 
   it("are errors of code interrupted", function()
-    local got = signalled("TERM", READY .. [[
-      local ok, err = pcall(function() while true do end end)
+    local got = signalled("TERM", CLOSE .. [[
+      local ok, err = pcall(function() print 'ready' while true do end end)
       print(ok, err.code, err.signal)]])
     assert.same({ "false\tinterrupted\t15\nclosed\n", 0 }, { got.out, got.code })
   end)
@@ -358,7 +358,7 @@ describe("signals:", function()
   end)
 
   it("end the process when they come twice", function()
-    local got = signalled("INT", READY .. "pcall(function() while true do end end) while true do end", "1 2")
+    local got = signalled("INT", CLOSE .. "pcall(function() print 'ready' while true do end end) while true do end", "1 2")
     assert.equal(130, got.code)
     assert.equal("", got.err:match "interrupted" or "")
   end)
