@@ -136,8 +136,10 @@ static struct tree_inode *make_inode(struct inject *in, struct err *err)
 			return NULL;
 		}
 	}
-	if (e->type == ENTRY_FILE && put_content(in, inode, err) < 0)
+	if (e->type == ENTRY_FILE && put_content(in, inode, err) < 0) {
+		stage_file_drop(in->rootfs->stage);
 		return NULL;
+	}
 	return inode;
 }
 

@@ -13,10 +13,11 @@
 #define LAYOUT_BLOCKS_PER_GROUP 32768u
 
 /* Descriptor blocks in use and reserved for growth: room for 16384 groups of
- * 128 MiB, 2 TiB, that resize2fs can reach without moving a block. */
+ * 128 MiB, just under 2 TiB, that resize2fs can reach without moving a block. */
 #define LAYOUT_DESC_BLOCKS   256u
 #define LAYOUT_BACKUP_BLOCKS (1u + LAYOUT_DESC_BLOCKS)
-#define LAYOUT_BLOCKS_MAX    ((uint64_t)16384 * LAYOUT_BLOCKS_PER_GROUP)
+/* One descriptor block stays in reserve: 0 means "choose for me" to libext2fs. */
+#define LAYOUT_BLOCKS_MAX    ((uint64_t)255 * 64 * LAYOUT_BLOCKS_PER_GROUP)
 
 /* Whether the group begins with a superblock backup (or the superblock). */
 bool layout_has_super(uint64_t group);

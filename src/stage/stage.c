@@ -23,10 +23,11 @@ struct stage {
 	struct writer_buffer *buffer; /* being filled, or NULL */
 	uint64_t next;                /* where the next block goes */
 	uint64_t used;
-	uint64_t position;    /* in the file under way, bytes */
-	size_t partial;       /* bytes of a block begun in the buffer's free slot */
-	struct buf extents;   /* of the file under way */
-	struct buf released;  /* extents to punch */
+	uint64_t position;   /* in the file under way, bytes */
+	size_t partial;      /* bytes of a block begun in the buffer's free slot */
+	struct buf extents;  /* of the file under way */
+	struct buf released; /* extents given back; never used again */
+	size_t punched;      /* bytes of `released` that are punched already */
 };
 
 /* ---- blocks -------------------------------------------------------------------- */
@@ -222,6 +223,36 @@ int stage_file_end(struct stage *st, struct extent **extents, uint32_t *count, s
 	return 0;
 }
 
+void stage_file_drop(struct stage *st)
+{
+	stage_release(st, (const struct extent *)st->extents.data,
+		(uint32_t)(st->extents.len / sizeof(struct extent)));
+	stage_file_begin(st);
+}
+
+int stage_reserve(struct stage *st, uint32_t file_block, uint32_t count, struct buf *extents,
+	struct err *err)
+{
+	submit(st);
+	while (count) {
+		struct extent e = {file_block, count < EXTENT_MAX ? count : EXTENT_MAX,
+			layout_skip(st->next)};
+		uint64_t run = layout_run(e.block);
+
+		if (e.count > run)
+			e.count = (uint32_t)run;
+		if (e.block + e.count > LAYOUT_BLOCKS_MAX)
+			return err_set(err, ERR_NO_SPACE, "the contents are larger than 2 TiB");
+		if (buf_append(extents, &e, sizeof(e), err) < 0)
+			return -1;
+		st->next = e.block + e.count;
+		st->used += e.count;
+		file_block += e.count;
+		count -= e.count;
+	}
+	return 0;
+}
+
 /* ---- the whole ----------------------------------------------------------------- */
 
 struct stage *stage_open(const char *near, struct err *err)
@@ -295,8 +326,6 @@ static int punch(struct stage *st, uint64_t block, uint64_t count, struct err *e
 
 int stage_settle(struct stage *st, int *fd, struct err *err)
 {
-	const struct extent *released = (const struct extent *)st->released.data;
-	size_t count = st->released.len / sizeof(*released);
 	int flags;
 
 	submit(st);
@@ -305,11 +334,57 @@ int stage_settle(struct stage *st, int *fd, struct err *err)
 	flags = fcntl(st->out.fd, F_GETFL);
 	if (flags >= 0)
 		fcntl(st->out.fd, F_SETFL, flags & ~O_DIRECT);
-	for (size_t i = 0; i < count; i++)
-		if (punch(st, released[i].block, released[i].count, err) < 0)
+	for (; st->punched < st->released.len; st->punched += sizeof(struct extent)) {
+		const struct extent *e = (const struct extent *)(st->released.data + st->punched);
+
+		if (punch(st, e->block, e->count, err) < 0)
 			return -1;
-	st->released.len = 0;
+	}
 	*fd = st->out.fd;
+	return 0;
+}
+
+static int compare_blocks(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	return (x->block > y->block) - (x->block < y->block);
+}
+
+/* A run less what was released of it. `at` is the next released extent. */
+static int add_run(uint64_t from, uint64_t end, const struct extent **at,
+	const struct extent *released_end, struct buf *runs, struct err *err)
+{
+	while (from < end) {
+		const struct extent *r = *at < released_end && (*at)->block < end ? *at : NULL;
+		uint64_t to = r ? r->block : end;
+		struct extent run = {0, (uint32_t)(to - from), from};
+
+		if (to > from && buf_append(runs, &run, sizeof(run), err) < 0)
+			return -1;
+		from = r ? r->block + r->count : end;
+		*at += r != NULL;
+	}
+	return 0;
+}
+
+int stage_runs(struct stage *st, struct buf *runs, struct err *err)
+{
+	struct extent *released = (struct extent *)st->released.data;
+	size_t count = st->released.len / sizeof(*released);
+	const struct extent *at = released;
+
+	if (count)
+		qsort(released, count, sizeof(*released), compare_blocks);
+	for (uint64_t from = layout_skip(0); from < st->next;) {
+		uint64_t end = from + layout_run(from);
+
+		if (end > st->next)
+			end = st->next;
+		if (add_run(from, end, &at, released + count, runs, err) < 0)
+			return -1;
+		from = layout_skip(end);
+	}
 	return 0;
 }
 

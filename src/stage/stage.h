@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/extent.h"
 #include "stage/layout.h"
@@ -25,6 +26,14 @@ int stage_file_write(struct stage *stage, uint64_t offset, const void *data, siz
 	struct err *err);
 /* The extents, malloc'ed unless *count is 0; the caller frees. */
 int stage_file_end(struct stage *stage, struct extent **extents, uint32_t *count, struct err *err);
+
+/* Give up the file under way: its blocks are released. */
+void stage_file_drop(struct stage *stage);
+
+/* Set `count` blocks of zeros aside for a file's blocks from `file_block` on,
+ * without writing them; their extents are appended to `extents`. */
+int stage_reserve(struct stage *stage, uint32_t file_block, uint32_t count, struct buf *extents,
+	struct err *err);
 
 /* Give blocks back: they will read as zeros in the finished image. */
 void stage_release(struct stage *stage, const struct extent *extents, uint32_t count);
@@ -49,6 +58,10 @@ int stage_rewind(struct stage *stage, struct stage_mark mark, struct err *err);
 /* Read bytes of block `block` on, from what was put in. */
 int stage_read(struct stage *stage, uint64_t block, size_t skip, void *data, size_t len,
 	struct err *err);
+
+/* Append the runs of blocks in use to `runs`, in order (file_block means nothing
+ * there). After stage_settle. */
+int stage_runs(struct stage *stage, struct buf *runs, struct err *err);
 
 /* Wait until all is written, and punch what was released. Afterwards the
  * descriptor is buffered and the caller may write around the contents. */

@@ -1,0 +1,93 @@
+#include "ext4/mkext4.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ext4/image.h"
+
+static int check_options(const struct mkext4_options *o, struct err *err)
+{
+	if ((o->size != 0) + o->minimal + o->has_free > 1)
+		return err_set(err, ERR_USAGE, "size and free exclude each other");
+	if (o->label && strlen(o->label) > MKEXT4_LABEL_MAX)
+		return err_set(err, ERR_USAGE, "label %s has %zu bytes, over %u", o->label,
+			strlen(o->label), MKEXT4_LABEL_MAX);
+	if (o->inodes > UINT32_MAX)
+		return err_set(err, ERR_USAGE, "inodes %llu is out of range",
+			(unsigned long long)o->inodes);
+	return 0;
+}
+
+static void init(struct image *im, struct tree *tree, struct stage *stage,
+	const struct mkext4_options *o)
+{
+	*im = (struct image){.tree = tree, .stage = stage, .options = o, .fd = -1};
+	im->format.block_size = LAYOUT_BLOCK_SIZE;
+	im->format.checksums = true;
+	im->format.csum_seed = ext2fs_crc32c_le(~0u, o->uuid, sizeof(o->uuid));
+	memcpy(im->format.hash_seed, o->hash_seed, sizeof(o->hash_seed));
+}
+
+/* Everything that can be found wanting before the image is written. */
+static int prepare(struct image *im, struct err *err)
+{
+	struct plan_request rq = {
+		.size = im->options->size,
+		.minimal = im->options->minimal,
+		.has_free = im->options->has_free,
+		.free = im->options->free,
+		.inode_goal = im->options->inodes,
+		.journal = im->options->journal,
+	};
+
+	if (image_number(im, err) < 0 || image_place(im, err) < 0)
+		return -1;
+	rq.data_end = stage_end(im->stage);
+	rq.data_used = stage_used(im->stage);
+	rq.inodes = im->last_ino;
+	return plan_make(&rq, &im->plan, err);
+}
+
+static void fill_info(const struct image *im, struct mkext4_info *info)
+{
+	const struct plan *p = &im->plan;
+
+	info->size = p->bytes;
+	info->free = p->free_blocks * LAYOUT_BLOCK_SIZE;
+	info->used = p->blocks * LAYOUT_BLOCK_SIZE - info->free;
+	info->inodes = (uint64_t)p->inodes_per_group * p->groups;
+	info->inodes_used = im->last_ino;
+	info->inodes_free = info->inodes - info->inodes_used;
+	info->journal = (uint64_t)p->journal_blocks * LAYOUT_BLOCK_SIZE;
+}
+
+int mkext4(struct tree *tree, struct stage *stage, const char *path,
+	const struct mkext4_options *options, struct mkext4_info *info, bool *spent,
+	struct err *err)
+{
+	struct stage_mark mark = stage_mark(stage);
+	struct image im;
+	struct err ignored;
+	int rc;
+
+	*spent = false;
+	if (check_options(options, err) < 0)
+		return -1;
+	init(&im, tree, stage, options);
+	rc = prepare(&im, err);
+	if (rc < 0) {
+		*spent = stage_rewind(stage, mark, &ignored) < 0;
+	} else {
+		*spent = true;
+		rc = stage_settle(stage, &im.fd, err);
+		if (!rc)
+			rc = image_write(&im, err);
+		if (!rc)
+			rc = stage_publish(stage, path, im.plan.bytes, err);
+		if (!rc)
+			fill_info(&im, info);
+	}
+	free(im.nodes);
+	buf_free(&im.placed);
+	return rc < 0 ? err_prefix(err, "%s", path) : 0;
+}
