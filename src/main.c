@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@ static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
 /* The state a handler stops; NULL while none may be stopped. */
 static lua_State *volatile running;
 
+/* The one thread that touches Lua. */
+static pthread_t main_thread;
+
 static void stop(lua_State *L, lua_Debug *ar)
 {
 	struct err err;
@@ -44,9 +48,13 @@ static void handle_signals(void (*handler)(int))
 }
 
 /* Primitives poll the request; Lua code is stopped by a hook. lua_sethook is
- * made to be called here. */
+ * made to be called here, but on Lua's own thread: a worker passes it on. */
 static void on_signal(int number)
 {
+	if (!pthread_equal(pthread_self(), main_thread)) {
+		pthread_kill(main_thread, number);
+		return;
+	}
 	handle_signals(SIG_DFL);
 	interrupt_request(number);
 	if (running)
@@ -501,6 +509,7 @@ static int run_process(lua_State *L, struct process *process)
 	int status;
 
 	running = L;
+	main_thread = pthread_self();
 	main_catch_signals();
 	lua_pushcfunction(L, run);
 	lua_pushlightuserdata(L, process);
