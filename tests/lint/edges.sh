@@ -16,7 +16,7 @@ rooms() {
 	tree    | base |
 	stage   | base |
 	rootfs  | base stream tar tree stage |
-	ext4    | base tree stage | ext2fs/ et/com_err.h isa-l/crc.h
+	ext4    | base tree stage | ext2fs/ com_err.h et/com_err.h isa-l/crc.h
 	guest   | |
 	bind    | base stream http store tar tree stage rootfs ext4 | lua.h lauxlib.h lualib.h lua-cjson.h
 	main    | base bind | lua.h lauxlib.h lualib.h
