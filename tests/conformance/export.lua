@@ -17,17 +17,41 @@ end
 
 local SCALARS = { "type", "mode", "uid", "gid", "size", "mtime", "nsec", "nlink", "major", "minor", "stored" }
 
+--- Longer contents become files of their own.
+local INLINE = 4096
+
+local function export_content(out, content, path, count)
+  if #content <= INLINE then
+    out.content = json.percent(content)
+    return count
+  end
+  if count == 0 then sh.check("mkdir -p " .. sh.quote(path .. "/contents")) end
+  count = count + 1
+  out.content_file = "contents/" .. count
+  sh.write_file(path .. "/" .. out.content_file, content)
+  return count
+end
+
 local function exported_node(n)
   local out = { xattrs = {} }
   for _, key in ipairs(SCALARS) do out[key] = n[key] end
   for name, value in pairs(n.xattrs) do out.xattrs[json.percent(name)] = json.percent(value) end
-  if n.content then out.content = json.percent(n.content) end
   if n.target then out.target = json.percent(n.target) end
   if n.type ~= "dir" then out.inode = json.percent(n.id) end
   return out
 end
 
-local function expectation(case)
+local function exported_tree(case, path)
+  local out, files = {}, 0
+  for name, n in pairs(suite.expected_tree(case.expect)) do
+    local node = exported_node(n)
+    if n.content then files = export_content(node, n.content, path, files) end
+    out[json.percent(name)] = node
+  end
+  return out
+end
+
+local function expectation(case, path)
   local out = {
     row = case.row, name = json.percent(case.name), options = case.options, mkext4 = case.mkext4,
     notes = case.notes and json.array(case.notes),
@@ -35,10 +59,7 @@ local function expectation(case)
   if case.error then
     out.error = case.error
   else
-    out.tree = {}
-    for path, n in pairs(suite.expected_tree(case.expect)) do
-      out.tree[json.percent(path)] = exported_node(n)
-    end
+    out.tree = exported_tree(case, path)
   end
   if case.partial then out.partial = json.array(case.partial) end
   if out.notes then
@@ -54,12 +75,12 @@ end
 function M.write(case, dir, number)
   local path = dir .. "/" .. folder(case, number)
   check.layout(case, path .. "/layout")
-  sh.write_file(path .. "/expected.json", json.encode(expectation(case), true) .. "\n")
+  sh.write_file(path .. "/expected.json", json.encode(expectation(case, path), true) .. "\n")
 end
 
 -- ---- comparing what another tool made ---------------------------------------------
 
-local function imported(text)
+local function imported(case_dir, text)
   local cjson = require "cjson"
   local expected = cjson.decode(text)
   local out = {}
@@ -71,6 +92,7 @@ local function imported(text)
     for name, value in pairs(n.xattrs) do xattrs[json.unpercent(name)] = json.unpercent(value) end
     n.xattrs, n.id = xattrs, n.inode
     n.content, n.target = n.content and json.unpercent(n.content), n.target and json.unpercent(n.target)
+    if n.content_file then n.content = sh.read_file(case_dir .. "/" .. n.content_file) end
     out[json.unpercent(path)] = n
   end
   return out, expected
@@ -79,7 +101,7 @@ end
 --- Compares an ext4 image or a directory with an exported expectation.
 ---@return string[] problems
 function M.compare(case_dir, result)
-  local want, expected = imported(sh.read_file(case_dir .. "/expected.json"))
+  local want, expected = imported(case_dir, sh.read_file(case_dir .. "/expected.json"))
   if expected.error then return { "the case has to fail: " .. tostring(expected.error.code) } end
   local directory = select(2, sh.run("test -d " .. sh.quote(result))) == 0
   if not directory then return tree.compare(want, image.read(result, { lost_found = want["lost+found"] ~= nil })) end

@@ -61,15 +61,18 @@ local function complete(n, path)
   return full
 end
 
+--- Adds the parents that no key names.
 local function add_parents(expect)
-  for path in pairs(expect) do
+  local full = {}
+  for path, n in pairs(expect) do
+    full[path] = n
     local parent = path:match "^(.*)/[^/]*$"
-    while parent do
-      if not expect[parent] then return add_parents(M.with(expect, parent, M.MADE)) end
+    while parent and not expect[parent] and not full[parent] do
+      full[parent] = M.MADE
       parent = parent:match "^(.*)/[^/]*$"
     end
   end
-  return expect
+  return full
 end
 
 --- A copy of a table with one more field.

@@ -3,6 +3,12 @@ local s = require "conformance.suite"
 local file, dir, symlink, hardlink, is, oct, tar = s.file, s.dir, s.symlink, s.hardlink, s.is, s.oct, s.tar
 
 local LONG = ("long-directory-name/"):rep(9) .. "file" -- 184 bytes
+
+--- A path of exactly n bytes, n between 810 and 1050.
+local function of_length(n)
+  return ("%03d/"):format(n % 1000) .. (("d"):rep(199) .. "/"):rep(4) .. ("r"):rep(n - 804)
+end
+
 local TARGET = ("some/where/else/"):rep(9) .. "target" -- 150 bytes
 
 return {
@@ -126,7 +132,7 @@ return {
           local layer = {}
           for n = 1, 120 do layer[n] = file("ignored", "", { pax = { { "path", ("%03d-"):format(n) .. ("r"):rep(n) } } }) end
           for n = 975, 1000 do
-            layer[#layer + 1] = file("ignored", "", { pax = { { "path", ("%d/"):format(n) .. ("d/"):rep(300) .. ("r"):rep(n - 800) } } })
+            layer[#layer + 1] = file("ignored", "", { pax = { { "path", of_length(n) } } })
           end
           return layer
         end)(),
@@ -134,7 +140,7 @@ return {
       expect = (function()
         local expect = {}
         for n = 1, 120 do expect[("%03d-"):format(n) .. ("r"):rep(n)] = is.file "" end
-        for n = 975, 1000 do expect[("%d/"):format(n) .. ("d/"):rep(300) .. ("r"):rep(n - 800)] = is.file "" end
+        for n = 975, 1000 do expect[of_length(n)] = is.file "" end
         return expect
       end)(),
     },
