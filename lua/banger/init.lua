@@ -10,6 +10,14 @@ for name, value in pairs(core) do
   M[name] = value
 end
 
+-- A UUID of version 8 (RFC 9562: whatever the maker likes) out of a digest, so
+-- that the same input names its file system the same way.
+local function uuid_of(text)
+  local hex = core.host.sha256(text):sub(8)
+  local variant = ("89ab"):sub(tonumber(hex:sub(17, 17), 16) % 4 + 1):sub(1, 1)
+  return ("%s-%s-8%s-%s%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(18, 20), hex:sub(21, 32))
+end
+
 local function parse_size(options, name)
   local value = options[name]
   if value == nil or name == "size" and value == "min" then
@@ -40,6 +48,10 @@ function M.mkext4(rootfs, path, options)
   end
   copy.size = parse_size(copy, "size")
   copy.free = parse_size(copy, "free")
+  -- What is random elsewhere follows from the input; the layers name it best.
+  local seed = copy.seed or rootfs:chain_id()
+  copy.uuid = copy.uuid or uuid_of("uuid " .. seed)
+  copy.hash_seed = copy.hash_seed or uuid_of("hash seed " .. seed)
   return core.mkext4(rootfs, path, copy)
 end
 

@@ -687,6 +687,26 @@ static int check_digests(struct flatten *f, int rc, struct err *err)
 	return 0;
 }
 
+/* image-spec config.md, "Layer ChainID": names the stack of layers so far. */
+static int extend_chain(struct rootfs *rootfs, const char *diff_id, struct err *err)
+{
+	struct digest *hash;
+
+	if (!rootfs->chain_id[0]) {
+		memcpy(rootfs->chain_id, diff_id, sizeof(rootfs->chain_id));
+		return 0;
+	}
+	hash = digest_new(err);
+	if (!hash)
+		return -1;
+	digest_update(hash, rootfs->chain_id, strlen(rootfs->chain_id));
+	digest_update(hash, " ", 1);
+	digest_update(hash, diff_id, strlen(diff_id));
+	digest_final(hash, rootfs->chain_id);
+	digest_free(hash);
+	return 0;
+}
+
 static int run(struct flatten *f, struct err *err)
 {
 	int rc = -1;
@@ -700,6 +720,7 @@ static int run(struct flatten *f, struct err *err)
 		f->report->unpacked = tar_reader_bytes(f->tar);
 		f->report->compressed = inflate_consumed(f->inflate);
 		f->rootfs->unpacked += f->report->unpacked;
+		rc = extend_chain(f->rootfs, f->report->diff_id, err);
 	}
 	tar_reader_close(f->tar);
 	inflate_stop(f->inflate);

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "stage/stage.h"
+#include "stream/digest.h"
 #include "tree/entry.h"
 #include "tree/tree.h"
 
@@ -18,6 +19,7 @@ struct rootfs {
 	uint32_t layers;   /* applied so far */
 	uint64_t entries;  /* of all layers */
 	uint64_t unpacked; /* tar bytes of all layers */
+	char chain_id[DIGEST_TEXT_SIZE]; /* of the layers applied; "" for none */
 	bool failed;       /* a layer did not go in whole: nothing may be built */
 };
 

@@ -429,9 +429,9 @@ int stage_read(struct stage *st, uint64_t block, size_t skip, void *data, size_t
 	return 0;
 }
 
-int stage_publish(struct stage *st, const char *path, uint64_t blocks, struct err *err)
+int stage_publish(struct stage *st, const char *path, uint64_t size, struct err *err)
 {
-	if (ftruncate(st->out.fd, (off_t)(blocks * BLOCK)) < 0)
+	if (ftruncate(st->out.fd, (off_t)size) < 0)
 		return err_errno(err, errno, "set the size of %s", path);
 	return publish_commit(&st->out, path, err);
 }

@@ -67,7 +67,7 @@ int stage_runs(struct stage *stage, struct buf *runs, struct err *err);
  * descriptor is buffered and the caller may write around the contents. */
 int stage_settle(struct stage *stage, int *fd, struct err *err);
 
-/* Make the file, `blocks` long, appear as `path`: see publish_commit. */
-int stage_publish(struct stage *stage, const char *path, uint64_t blocks, struct err *err);
+/* Make the file, `size` bytes long, appear as `path`: see publish_commit. */
+int stage_publish(struct stage *stage, const char *path, uint64_t size, struct err *err);
 
 #endif
