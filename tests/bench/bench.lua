@@ -166,7 +166,7 @@ local result = {
     cores = tonumber(output "nproc"),
     cpu = output "sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1",
     kernel = output "uname -sr",
-    file_system = output("stat -f -c %%T %s", build),
+    file_system = output("df --output=fstype %s | tail -n 1", build),
     memory = tonumber(output "sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo") * 1024,
   },
 }
