@@ -21,14 +21,16 @@ local function escape(text)
   end))
 end
 
+-- All notes as lines, and how many there were that the core did not keep.
 local function describe_notes(layers)
-  local lines = {}
+  local lines, dropped = {}, 0
   for i, layer in ipairs(layers) do
+    dropped = dropped + layer.notes_dropped
     for _, note in ipairs(layer.notes) do
       lines[#lines + 1] = escape(("layer %d: %s %s: %s"):format(i, note.entry, note.action, note.reason))
     end
   end
-  return lines
+  return lines, dropped
 end
 
 ---Sum up on stderr what is worth knowing: entries that were skipped or altered,
@@ -36,12 +38,14 @@ end
 ---@param layers banger.layer_report[]
 ---@param warnings string[]
 function M.notes(layers, warnings)
-  local lines = describe_notes(layers)
-  for i = 1, math.min(#lines, SHOWN_NOTES) do
+  local lines, dropped = describe_notes(layers)
+  local shown = math.min(#lines, SHOWN_NOTES)
+  for i = 1, shown do
     cli.note("%s", lines[i])
   end
-  if #lines > SHOWN_NOTES then
-    cli.note("and %d more notes like these; --json lists all", #lines - SHOWN_NOTES)
+  local more = #lines - shown + dropped
+  if more > 0 then
+    cli.note("and %d more notes like these (--json lists them)", more)
   end
   for _, warning in ipairs(warnings) do
     cli.note("%s", escape(warning))

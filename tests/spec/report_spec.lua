@@ -55,24 +55,24 @@ seconds  1.41
 end)
 
 describe("the notes", function()
-  local function layer(count)
+  local function layer(count, dropped)
     local notes = {}
     for i = 1, count do
       notes[i] = { entry = "e" .. i, action = "skipped", reason = "a socket" }
     end
-    return { notes = notes }
+    return { notes = notes, notes_dropped = dropped or 0 }
   end
 
   it("are the first few, and how many more", function()
-    local _, notes = written(report.notes, { layer(3), layer(4) }, {})
+    local _, notes = written(report.notes, { layer(3), layer(4, 1000) }, {})
     assert.same({
       "layer 1: e1 skipped: a socket", "layer 1: e2 skipped: a socket", "layer 1: e3 skipped: a socket",
-      "layer 2: e1 skipped: a socket", "layer 2: e2 skipped: a socket", "and 2 more notes like these; --json lists all",
+      "layer 2: e1 skipped: a socket", "layer 2: e2 skipped: a socket", "and 1002 more notes like these (--json lists them)",
     }, notes)
   end)
 
   it("are one line each, whatever they name", function()
-    local _, notes = written(report.notes, { { notes = { { entry = "a\n%s\27", action = "noted", reason = "r" } } } }, { "w\n%d" })
+    local _, notes = written(report.notes, { { notes = { { entry = "a\n%s\27", action = "noted", reason = "r" } }, notes_dropped = 0 } }, { "w\n%d" })
     assert.same({ "layer 1: a\\x0a%s\\x1b noted: r", "w\\x0a%d" }, notes)
   end)
 

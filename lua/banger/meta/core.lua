@@ -268,7 +268,8 @@ function core.rootfs(options) end
 ---@field bytes integer # of file contents
 ---@field unpacked integer # bytes of tar
 ---@field compressed integer # bytes
----@field notes banger.note[]
+---@field notes banger.note[] # the first of them
+---@field notes_dropped integer # how many more there were
 
 ---Put a layer on top of what is there, following the blob while it still arrives.
 ---@param rootfs banger.rootfs # after a failure, of no more use
