@@ -10,6 +10,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 LIMIT=${LIMIT:-900} # seconds for one file
+total='[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?'
 
 # One file: a line for people, and "passed failed skipped" in results/.
 run_one() {
@@ -21,7 +22,7 @@ run_one() {
 		timeout -k 10 "$LIMIT" "$BANGER_LUA" "$busted" \
 			-o tests/support/busted_count.lua "$1" > "$out" 2>&1 < /dev/null
 		code=$?
-		counts=$(grep -Ex '[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$out" | tail -n 1 |
+		counts=$(grep -Ex "$total" "$out" | tail -n 1 |
 			awk '{ print $1 + 0, $3 + 0, $5 + 0 }')
 		;;
 	*)
@@ -42,8 +43,11 @@ run_one() {
 	fi
 	echo "$counts" > "${out%.out}.count"
 	set -- $counts
-	[ -z "${V:-}" ] && [ "$2" = 0 ] || cat "$out"
-	[ -n "${V:-}" ] || [ "$2" != 0 ] || grep '^note: ' "$out"
+	if [ "$2" != 0 ] || [ "${V:-}" ]; then
+		grep -vEx "$total" "$out"
+	else
+		grep '^note: ' "$out"
+	fi
 	if [ "$3" = 0 ]; then
 		printf '  %-44s %4d passed, %d failed%s\n' "$name" "$1" "$2" "$how"
 	else
