@@ -123,12 +123,9 @@ check: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) tests
 	@JOBS=$(JOBS) V=$(V) SAN=$(SAN) tests/run.sh $(O)
 
-# The main path once, under valgrind: the sample image becomes an ext4 image.
 check-valgrind: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
-	@tests/demo/make-image.sh $(B)/valgrind-image
-	valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-		$(B)/banger-lua recipes/pull.lua -q oci:$(B)/valgrind-image:latest $(B)/valgrind.ext4
+	tests/run-valgrind.sh
 
 # ---- lint ----------------------------------------------------------------------
 # clang-tidy is slow: a file is looked at again only when it or a header changed.

@@ -2,7 +2,8 @@
 # Runs the test suite against a build and sums it up:
 #   tests/run.sh BUILD [FILE...]
 # BUILD holds banger-lua and the C tests (BUILD/tests/test_*). The FILEs, when
-# given, are the C tests and busted specs to run instead of all.
+# given, are what to run instead of all: C tests (cmocka), busted specs (.lua),
+# scripts (.sh) that are one test each (exit 77: skipped).
 # The last line is "N passed, N failed" (", N skipped" when any). Whatever dies
 # without a total counts as one failure. What a test prints is kept in
 # BUILD/results and shown when it fails (V=1: always); lines that begin with
@@ -24,6 +25,15 @@ run_one() {
 		code=$?
 		counts=$(grep -Ex "$total" "$out" | tail -n 1 |
 			awk '{ print $1 + 0, $3 + 0, $5 + 0 }')
+		;;
+	*.sh)
+		timeout -k 10 "$LIMIT" "$1" > "$out" 2>&1 < /dev/null
+		code=$?
+		case $code in
+		0) counts="1 0 0" ;;
+		77) counts="0 0 1" code=0 ;;
+		*) counts="0 1 0" ;;
+		esac
 		;;
 	*)
 		CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 10 "$LIMIT" "$1" > "$out" 2>&1 < /dev/null
@@ -70,7 +80,8 @@ export build busted BANGER_LUA LIMIT V
 rm -rf "$build/results"
 mkdir -p "$build/results"
 if [ $# = 0 ]; then
-	set -- "$build"/tests/test_* tests/spec/*_spec.lua tests/conformance/*_spec.lua tests/e2e/*_spec.lua
+	set -- "$build"/tests/test_* tests/spec/*_spec.lua tests/conformance/*_spec.lua tests/e2e/*_spec.lua \
+		tests/run-valgrind.sh
 fi
 for file; do
 	case $file in *.d | *.o) continue ;; esac
