@@ -1,0 +1,589 @@
+/* Finished images: open and what the handle can do, inject, debugfs_batch. */
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "bind/bind.h"
+#include "bind/entry.h"
+#include "bind/rootfs.h"
+#include "bind/stat.h"
+#include "ext4/debugfs.h"
+#include "ext4/edit.h"
+#include "ext4/read.h"
+
+#define IMAGE_TYPE   "banger.Image"
+#define SCRATCH_TYPE "banger.Image.scratch"
+
+/* A string may hold 1 GiB; more is to be read in parts. */
+#define READ_MAX ((uint64_t)1 << 30)
+
+struct image {
+	struct ext4_file *file; /* NULL: closed */
+};
+
+/* What a call has allocated while Lua may raise: freed by the collector if the
+ * call does not come to it. */
+struct scratch {
+	struct buf path;
+	struct ext4_stat stat;
+	struct ext4_names names;
+	struct buf *outputs;
+	size_t output_count;
+};
+
+static struct image *check_open(lua_State *L, int arg)
+{
+	struct image *image = luaL_checkudata(L, arg, IMAGE_TYPE);
+
+	luaL_argcheck(L, image->file, arg, "the image is closed");
+	return image;
+}
+
+static void free_scratch(struct scratch *s)
+{
+	buf_free(&s->path);
+	ext4_stat_free(&s->stat);
+	ext4_names_free(&s->names);
+	for (size_t i = 0; i < s->output_count; i++)
+		buf_free(&s->outputs[i]);
+	free(s->outputs);
+	memset(s, 0, sizeof(*s));
+}
+
+static int collect_scratch(lua_State *L)
+{
+	free_scratch(luaL_checkudata(L, 1, SCRATCH_TYPE));
+	return 0;
+}
+
+static struct scratch *push_scratch(lua_State *L)
+{
+	struct scratch *s = lua_newuserdatauv(L, sizeof(*s), 0);
+
+	memset(s, 0, sizeof(*s));
+	luaL_setmetatable(L, SCRATCH_TYPE);
+	return s;
+}
+
+/* ---- opening ----------------------------------------------------------------------------- */
+
+static int open_image(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct image *image = lua_newuserdatauv(L, sizeof(*image), 0);
+	struct err err;
+
+	image->file = NULL;
+	luaL_setmetatable(L, IMAGE_TYPE);
+	if (ext4_open(path, &image->file, &err) < 0)
+		return bind_raise(L, &err);
+	return 1;
+}
+
+static int close_image(lua_State *L)
+{
+	struct image *image = luaL_checkudata(L, 1, IMAGE_TYPE);
+
+	ext4_close(image->file);
+	image->file = NULL;
+	return 0;
+}
+
+static int image_tostring(lua_State *L)
+{
+	struct image *image = luaL_checkudata(L, 1, IMAGE_TYPE);
+
+	if (!image->file)
+		lua_pushliteral(L, "image: closed");
+	else
+		lua_pushfstring(L, "image: %s%s", ext4_path(image->file),
+			ext4_needs_recovery(image->file) ? " (needs journal recovery)" : "");
+	return 1;
+}
+
+/* ---- reading ----------------------------------------------------------------------------- */
+
+/* The inode at a path, or 0. */
+static uint32_t find(
+	lua_State *L, struct image *image, const char *path, bool follow, struct buf *canonical)
+{
+	struct err err;
+	uint32_t ino;
+
+	if (ext4_find(image->file, path, follow, &ino, canonical, &err) < 0)
+		bind_raise(L, &err);
+	return ino;
+}
+
+static uint32_t find_or_raise(
+	lua_State *L, struct image *image, const char *path, struct buf *canonical)
+{
+	uint32_t ino = find(L, image, path, true, canonical);
+	struct err err;
+
+	if (!ino) {
+		err_set(&err, ERR_NOT_FOUND, "%s: not in %s", path, ext4_path(image->file));
+		bind_raise(L, &err);
+	}
+	return ino;
+}
+
+static void stat_or_raise(lua_State *L, struct image *image, uint32_t ino, struct ext4_stat *st)
+{
+	struct err err;
+
+	if (ext4_stat(image->file, ino, st, &err) < 0)
+		bind_raise(L, &err);
+}
+
+/* Push the table of s->stat; `path` is on the stack somewhere. */
+static void push_stat(lua_State *L, const struct ext4_stat *st, const char *path)
+{
+	struct bind_stat table = {
+		.path = path,
+		.mode = st->mode,
+		.uid = st->uid,
+		.gid = st->gid,
+		.size = st->size,
+		.mtime = st->mtime,
+		.nsec = st->nsec,
+		.nlink = st->nlink,
+		.ino = st->ino,
+		.target = st->target,
+		.target_len = st->target_len,
+		.major = st->major,
+		.minor = st->minor,
+	};
+
+	bind_push_stat(L, &table);
+	for (const struct tree_xattr *x = st->xattrs; x; x = x->next)
+		bind_stat_xattr(L, x->name, x->value, x->size);
+	lua_pop(L, 1);
+}
+
+static bool follow_option(lua_State *L, int arg)
+{
+	bool follow;
+
+	if (lua_isnoneornil(L, arg))
+		return false;
+	luaL_checktype(L, arg, LUA_TTABLE);
+	lua_getfield(L, arg, "follow");
+	follow = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return follow;
+}
+
+static int image_stat(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	const char *path = luaL_checkstring(L, 2);
+	bool follow = follow_option(L, 3);
+	struct scratch *s = push_scratch(L);
+	uint32_t ino = find(L, image, path, follow, &s->path);
+
+	if (!ino)
+		return 0;
+	stat_or_raise(L, image, ino, &s->stat);
+	lua_pushlstring(L, s->path.data, s->path.len);
+	push_stat(L, &s->stat, lua_tostring(L, -1));
+	free_scratch(s);
+	return 1;
+}
+
+static void list_or_raise(
+	lua_State *L, struct image *image, uint32_t ino, const char *path, struct ext4_names *names)
+{
+	struct err err;
+
+	if (ext4_list(image->file, ino, names, &err) == 0)
+		return;
+	if (err.code == ERR_USAGE)
+		err_set(&err, ERR_USAGE, "%s: not a directory", path);
+	bind_raise(L, &err);
+}
+
+static int image_list(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	const char *path = luaL_checkstring(L, 2);
+	struct scratch *s = push_scratch(L);
+	uint32_t ino = find_or_raise(L, image, path, NULL);
+
+	list_or_raise(L, image, ino, path, &s->names);
+	lua_createtable(L, (int)s->names.count, 0);
+	for (size_t i = 0; i < s->names.count; i++) {
+		lua_pushlstring(L, s->names.names[i].name, s->names.names[i].len);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	free_scratch(s);
+	return 1;
+}
+
+static uint64_t size_option(lua_State *L, int arg, const char *key, uint64_t or_else)
+{
+	lua_Integer n = 0;
+	int ok = 1;
+	bool has;
+
+	if (lua_isnoneornil(L, arg))
+		return or_else;
+	luaL_checktype(L, arg, LUA_TTABLE);
+	has = lua_getfield(L, arg, key) != LUA_TNIL;
+	if (has)
+		n = lua_tointegerx(L, -1, &ok);
+	lua_pop(L, 1);
+	if (!ok || n < 0)
+		luaL_argerror(L, arg, lua_pushfstring(L, "'%s' must be a number of bytes", key));
+	return has ? (uint64_t)n : or_else;
+}
+
+/* How much of a file of `size` bytes to read. */
+static uint64_t read_length(lua_State *L, const char *path, uint64_t size, uint64_t offset)
+{
+	uint64_t len = size_option(L, 3, "size", UINT64_MAX);
+	struct err err;
+
+	if (offset >= size)
+		return 0;
+	if (len > size - offset)
+		len = size - offset;
+	if (len > READ_MAX) {
+		err_set(&err, ERR_USAGE, "%s has %llu bytes: read it in parts, by offset and size",
+			path, (unsigned long long)size);
+		bind_raise(L, &err);
+	}
+	return len;
+}
+
+static int image_read(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	const char *path = luaL_checkstring(L, 2);
+	uint64_t offset = size_option(L, 3, "offset", 0), len;
+	struct scratch *s = push_scratch(L);
+	uint32_t ino = find_or_raise(L, image, path, NULL);
+	luaL_Buffer b;
+	struct err err;
+	ssize_t n;
+
+	stat_or_raise(L, image, ino, &s->stat);
+	if (!S_ISREG(s->stat.mode)) {
+		err_set(&err, ERR_USAGE, "%s: not a regular file", path);
+		return bind_raise(L, &err);
+	}
+	len = read_length(L, path, s->stat.size, offset);
+	free_scratch(s);
+	n = ext4_read(image->file, ino, offset, luaL_buffinitsize(L, &b, len), len, &err);
+	if (n < 0)
+		return bind_raise(L, &err);
+	luaL_pushresultsize(&b, (size_t)n);
+	return 1;
+}
+
+static int image_exists(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+
+	lua_pushboolean(L, find(L, image, luaL_checkstring(L, 2), true, NULL) != 0);
+	return 1;
+}
+
+static int image_resolve(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	const char *path = luaL_checkstring(L, 2);
+	struct scratch *s = push_scratch(L);
+
+	if (!find(L, image, path, true, &s->path))
+		return 0;
+	lua_pushlstring(L, s->path.data, s->path.len);
+	free_scratch(s);
+	return 1;
+}
+
+static void set_integer(lua_State *L, const char *key, uint64_t value)
+{
+	lua_pushinteger(L, (lua_Integer)value);
+	lua_setfield(L, -2, key);
+}
+
+static int image_df(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	struct ext4_df df;
+
+	ext4_df(image->file, &df);
+	lua_createtable(L, 0, 8);
+	set_integer(L, "size", df.size);
+	set_integer(L, "used", df.size - df.free);
+	set_integer(L, "free", df.free);
+	set_integer(L, "inodes", df.inodes);
+	set_integer(L, "inodes_used", (uint64_t)df.inodes - df.inodes_free);
+	set_integer(L, "inodes_free", df.inodes_free);
+	set_integer(L, "files", (uint64_t)df.inodes - df.inodes_free - df.inodes_reserved);
+	lua_pushboolean(L, ext4_needs_recovery(image->file));
+	lua_setfield(L, -2, "needs_recovery");
+	return 1;
+}
+
+/* ---- walking ----------------------------------------------------------------------------- */
+
+/* Upvalues: the handle; a stack of what is still to come, as path, inode, path,
+ * inode, ...; the directories that were entered, by inode. */
+enum { WALK_IMAGE = 1, WALK_STACK, WALK_SEEN };
+
+static void push_pending(lua_State *L, int stack, uint32_t ino)
+{
+	lua_Integer n = (lua_Integer)lua_rawlen(L, stack);
+
+	lua_rawseti(L, stack, n + 1); /* the path on the top */
+	lua_pushinteger(L, ino);
+	lua_rawseti(L, stack, n + 2);
+}
+
+static uint32_t pop_pending(lua_State *L, int stack)
+{
+	lua_Integer n = (lua_Integer)lua_rawlen(L, stack);
+	uint32_t ino;
+
+	if (!n)
+		return 0;
+	lua_rawgeti(L, stack, n);
+	ino = (uint32_t)lua_tointeger(L, -1);
+	lua_pop(L, 1);
+	lua_rawgeti(L, stack, n - 1); /* stays: the path */
+	for (lua_Integer i = n - 1; i <= n; i++) {
+		lua_pushnil(L);
+		lua_rawseti(L, stack, i);
+	}
+	return ino;
+}
+
+/* A directory that has two names would make the walk endless. */
+static void see(lua_State *L, struct image *image, uint32_t ino, const char *path)
+{
+	struct err err;
+
+	if (lua_rawgeti(L, lua_upvalueindex(WALK_SEEN), ino) != LUA_TNIL) {
+		err_set(&err, ERR_EXT4,
+			"%s: the directory %s has more than one name: run e2fsck -fy",
+			ext4_path(image->file), path);
+		bind_raise(L, &err);
+	}
+	lua_pop(L, 1);
+	lua_pushboolean(L, true);
+	lua_rawseti(L, lua_upvalueindex(WALK_SEEN), ino);
+}
+
+/* The children of the directory whose path is at `path` on the stack, last first. */
+static void push_children(lua_State *L, struct image *image, struct scratch *s, int path)
+{
+	const char *dir = lua_tostring(L, path);
+
+	see(L, image, s->stat.ino, dir);
+	list_or_raise(L, image, s->stat.ino, dir, &s->names);
+	for (size_t i = s->names.count; i > 0; i--) {
+		const struct ext4_name *name = &s->names.names[i - 1];
+
+		lua_pushfstring(L, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, name->name);
+		push_pending(L, lua_upvalueindex(WALK_STACK), name->ino);
+	}
+}
+
+static int walk_next(lua_State *L)
+{
+	struct image *image = check_open(L, lua_upvalueindex(WALK_IMAGE));
+	uint32_t ino;
+	struct scratch *s;
+
+	lua_settop(L, 0);
+	ino = pop_pending(L, lua_upvalueindex(WALK_STACK));
+	if (!ino)
+		return 0;
+	s = push_scratch(L);
+	stat_or_raise(L, image, ino, &s->stat);
+	if (S_ISDIR(s->stat.mode))
+		push_children(L, image, s, 1);
+	lua_pushvalue(L, 1);
+	push_stat(L, &s->stat, lua_tostring(L, 1));
+	free_scratch(s);
+	return 2;
+}
+
+static int image_walk(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	const char *path = luaL_optstring(L, 2, "/");
+	struct scratch *s = push_scratch(L);
+	uint32_t ino = find_or_raise(L, image, path, &s->path);
+
+	lua_pushvalue(L, 1);
+	lua_newtable(L);
+	lua_pushlstring(L, s->path.data, s->path.len);
+	push_pending(L, lua_absindex(L, -2), ino);
+	lua_newtable(L);
+	free_scratch(s);
+	lua_pushcclosure(L, walk_next, 3);
+	return 1;
+}
+
+/* ---- changing ---------------------------------------------------------------------------- */
+
+/* inject(rootfs | path, entries) */
+static int inject(lua_State *L)
+{
+	struct rootfs *rootfs = bind_to_rootfs(L, 1);
+	const char *path = rootfs ? NULL : luaL_checkstring(L, 1);
+	const struct entry *entries;
+	struct err err;
+	size_t count;
+	int rc;
+
+	lua_settop(L, 2);
+	entries = bind_check_entries(L, 2, &count);
+	if (rootfs)
+		rc = rootfs_inject(rootfs, entries, count, &err);
+	else
+		rc = ext4_inject(path, entries, count, &err);
+	if (rc < 0)
+		return bind_raise(L, &err);
+	lua_createtable(L, 0, 1);
+	set_integer(L, "injected", count);
+	return 1;
+}
+
+/* One command, from the table on the top, as strings that `anchors` keeps. */
+static void check_command(lua_State *L, int anchors, struct debugfs_command *command, size_t number)
+{
+	int table = lua_gettop(L);
+	const char **args;
+
+	if (!lua_istable(L, table) || !(command->count = lua_rawlen(L, table)))
+		luaL_argerror(L, 2,
+			lua_pushfstring(L, "command %d is not a list of strings", (int)number));
+	args = lua_newuserdatauv(L, command->count * sizeof(*args), 0);
+	luaL_ref(L, anchors);
+	for (size_t i = 0; i < command->count; i++) {
+		int type = lua_rawgeti(L, table, (lua_Integer)i + 1);
+
+		if (type != LUA_TSTRING && type != LUA_TNUMBER)
+			luaL_argerror(L, 2,
+				lua_pushfstring(
+					L, "command %d is not a list of strings", (int)number));
+		args[i] = lua_tostring(L, -1);
+		if (strlen(args[i]) != lua_rawlen(L, -1))
+			luaL_argerror(L, 2,
+				lua_pushfstring(L, "command %d holds a zero byte", (int)number));
+		luaL_ref(L, anchors);
+	}
+	command->args = args;
+}
+
+/* Leaves the commands and what they point to on the stack. */
+static const struct debugfs_command *check_commands(lua_State *L, int arg, size_t *count)
+{
+	struct debugfs_command *commands;
+	int anchors;
+
+	luaL_checktype(L, arg, LUA_TTABLE);
+	*count = lua_rawlen(L, arg);
+	commands = lua_newuserdatauv(L, (*count + 1) * sizeof(*commands), 0);
+	lua_newtable(L);
+	anchors = lua_gettop(L);
+	for (size_t i = 0; i < *count; i++) {
+		lua_rawgeti(L, arg, (lua_Integer)i + 1);
+		check_command(L, anchors, &commands[i], i + 1);
+		lua_settop(L, anchors);
+	}
+	return commands;
+}
+
+static bool write_option(lua_State *L, int arg)
+{
+	bool write;
+
+	if (lua_isnoneornil(L, arg))
+		return false;
+	luaL_checktype(L, arg, LUA_TTABLE);
+	lua_getfield(L, arg, "write");
+	write = lua_toboolean(L, -1);
+	lua_pop(L, 1);
+	return write;
+}
+
+static void alloc_outputs(lua_State *L, struct scratch *s, size_t count)
+{
+	s->outputs = calloc(count + 1, sizeof(*s->outputs));
+	if (!s->outputs)
+		luaL_error(L, "not enough memory");
+	s->output_count = count;
+}
+
+/* debugfs_batch(path, commands [, { write= }]) */
+static int debugfs_batch(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	bool write = write_option(L, 3);
+	const struct debugfs_command *commands;
+	struct scratch *s;
+	struct err err;
+	size_t count;
+
+	lua_settop(L, 2);
+	commands = check_commands(L, 2, &count);
+	s = push_scratch(L);
+	alloc_outputs(L, s, count);
+	if (debugfs_run(path, commands, count, write, s->outputs, &err) < 0)
+		return bind_raise(L, &err);
+	lua_createtable(L, (int)count, 0);
+	for (size_t i = 0; i < count; i++) {
+		lua_pushlstring(L, s->outputs[i].data ? s->outputs[i].data : "", s->outputs[i].len);
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	free_scratch(s);
+	return 1;
+}
+
+/* ---- the table --------------------------------------------------------------------------- */
+
+static const luaL_Reg methods[] = {
+	{"stat", image_stat},
+	{"list", image_list},
+	{"read", image_read},
+	{"walk", image_walk},
+	{"exists", image_exists},
+	{"resolve", image_resolve},
+	{"df", image_df},
+	{"close", close_image},
+	{NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+	{"__gc", close_image},
+	{"__close", close_image},
+	{"__tostring", image_tostring},
+	{NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+	{"open", open_image},
+	{"inject", inject},
+	{"debugfs_batch", debugfs_batch},
+	{NULL, NULL},
+};
+
+void bind_image(lua_State *L)
+{
+	luaL_newmetatable(L, SCRATCH_TYPE);
+	lua_pushcfunction(L, collect_scratch);
+	lua_setfield(L, -2, "__gc");
+	lua_pop(L, 1);
+	luaL_newmetatable(L, IMAGE_TYPE);
+	luaL_setfuncs(L, metamethods, 0);
+	luaL_newlib(L, methods);
+	lua_setfield(L, -2, "__index");
+	lua_pop(L, 1);
+	luaL_setfuncs(L, functions, 0);
+}
