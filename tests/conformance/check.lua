@@ -29,7 +29,7 @@ end
 --- What rootfs:walk() says, as a tree.
 function M.walked(rootfs)
   local out = {}
-  for path, st in rootfs:walk() do
+  for path, st in rootfs:walk "/" do
     out[(path:gsub("^/+", ""))] = node_of(rootfs, path, st)
   end
   return out
@@ -219,8 +219,11 @@ function M.run(banger, case, options)
     return problems
   end
   if case.error then
+    -- What only the image cannot hold is found when it is written.
+    local wrote, err = pcall(banger.mkext4, rootfs, out .. "/image.ext4", { epoch = EPOCH })
+    if wrote then say "did not fail" else check_failure(case, err, layers, say) end
     rootfs:close()
-    say "did not fail"
+    if listing(out) ~= ".\n" then say("left behind: " .. listing(out)) end
     return problems
   end
   local want = suite.expected_tree(case.expect)
@@ -230,7 +233,12 @@ function M.run(banger, case, options)
     rootfs:close()
   else
     local path = out .. "/image.ext4"
-    banger.mkext4(rootfs, path, suite.with(case.mkext4 or {}, "epoch", EPOCH))
+    local wrote, err = pcall(banger.mkext4, rootfs, path, suite.with(case.mkext4 or {}, "epoch", EPOCH))
+    rootfs:close()
+    if not wrote then
+      say("mkext4: " .. tostring(err))
+      return problems
+    end
     if listing(out) ~= ".\n./image.ext4\n" then say("left behind: " .. listing(out)) end
     check_image(case, want, path, say)
   end

@@ -43,7 +43,10 @@ end
 
 local INODE_UNINIT = 1
 
---- The numbers of the inodes that the bitmaps call used, from 1.
+local ROOT, FIRST_FREE = 2, 11
+
+--- The numbers of the inodes that the bitmaps call used, without those that
+--- ext4 keeps for itself (journal, resize inode: theirs are no files).
 local function used_inodes(path)
   local sb = M.superblock(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -57,9 +60,8 @@ local function used_inodes(path)
       for i = 1, #bitmap do
         local byte = bitmap:byte(i)
         for bit = 0, byte == 0 and -1 or 7 do
-          if byte >> bit & 1 == 1 then
-            used[#used + 1] = group * sb.inodes_per_group + (i - 1) * 8 + bit + 1
-          end
+          local ino = group * sb.inodes_per_group + (i - 1) * 8 + bit + 1
+          if byte >> bit & 1 == 1 and (ino == ROOT or ino >= FIRST_FREE) then used[#used + 1] = ino end
         end
       end
     end
@@ -86,6 +88,13 @@ end
 
 local ACL_SHORT = { [1] = true, [4] = true, [0x10] = true, [0x20] = true }
 
+--- ea_get converts an ACL itself, but leaves 0 where the kernel says "no id".
+local function acl_ids(value)
+  return value:sub(1, 4) .. value:sub(5):gsub("(..)(..)(....)", function(tag, perm)
+    if ACL_SHORT[("<I2"):unpack(tag)] then return tag .. perm .. "\xff\xff\xff\xff" end
+  end)
+end
+
 --- ext4's own form of an ACL as the form that getxattr returns. Anything else
 --- stays as it is, and so differs from what is expected.
 local function acl(disk)
@@ -101,15 +110,22 @@ local function acl(disk)
   return table.concat(out)
 end
 
+--- debugfs prints no value of more than a few bytes; it is asked for again.
+local LONG = {}
+
 local function parse_xattrs(text)
   local xattrs = {}
   local block = text:match "\nExtended attributes:\n(.-)\nInode checksum:"
   for line in (block or ""):gmatch "  ([^\n]*)" do
     local name, size, printed = line:match "^(.-) %((%d+)%) = (.*)$"
-    if not name then name, size, printed = line:match "^(.-) %((0)%)$", "0", "" end
-    local value = xattr_value(printed)
-    assert(#value == tonumber(size), "debugfs xattr: " .. line)
-    xattrs[name] = name:match "^system%.posix_acl" and acl(value) or value
+    if not name then name, size = line:match "^(.-) %((%d+)%)$" end
+    if printed or size == "0" then
+      local value = xattr_value(printed or "")
+      assert(#value == int(size), "debugfs xattr: " .. line)
+      xattrs[name] = name:match "^system%.posix_acl" and acl(value) or value
+    else
+      xattrs[name] = LONG
+    end
   end
   return xattrs
 end
@@ -185,6 +201,27 @@ local function parse_inodes(out, block_size)
   return nodes, lists
 end
 
+--- The values that the first run left out, in a second one. ea_get converts
+--- ACLs itself.
+local function read_long_xattrs(path, nodes, scratch)
+  local commands, wanted = {}, {}
+  for ino, node in pairs(nodes) do
+    for name, value in pairs(node.xattrs) do
+      if value == LONG then
+        wanted[#wanted + 1] = { node.xattrs, name }
+        commands[#commands + 1] = ('ea_get -f %s/x%d <%d> "%s"'):format(scratch.dir, #wanted, ino, (name:gsub('"', '""')))
+      end
+    end
+  end
+  if #wanted == 0 then return end
+  sh.write_file(scratch:path "commands", table.concat(commands, "\n") .. "\n")
+  sh.run(SBIN .. ("debugfs -f %s %s >/dev/null 2>&1"):format(scratch:path "commands", sh.quote(path)))
+  for i, want in ipairs(wanted) do
+    local value = sh.read_file(scratch:path("x" .. i))
+    want[1][want[2]] = want[2]:match "^system%.posix_acl" and acl_ids(value) or value
+  end
+end
+
 local function with_content(node, ino, scratch)
   if node.type ~= "file" and not (node.type == "symlink" and not node.target) then return end
   local data = sh.read_file(("%s/%d"):format(scratch.dir, ino))
@@ -228,6 +265,7 @@ function M.read(path, options)
   local scratch <close> = sh.scratch()
   local out = debugfs(path, used_inodes(path), scratch, options)
   local nodes, lists = parse_inodes(out, M.superblock(path).block_size)
+  read_long_xattrs(path, nodes, scratch)
   local tree = assemble(nodes, lists, function(node, ino)
     if options.content ~= false then with_content(node, ino, scratch) end
   end)

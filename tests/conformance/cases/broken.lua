@@ -4,6 +4,8 @@
 local s = require "conformance.suite"
 local file, tar = s.file, s.tar
 
+-- Both mean "digest or layer corrupt" (exit status 6); the rules do not say
+-- which of them a broken stream is.
 local DIGEST = { "digest", "layer" }
 
 local function body(n)
@@ -15,7 +17,7 @@ local function broken(name, fields, err)
   local bad = { file("a", body(3000)), file("b", body(3000)) }
   for k, v in pairs(fields) do bad[k] = v end
   err = err or {}
-  err.code, err.layer, err.exit = err.code or "layer", err.layer or 2, err.exit or 6
+  err.code, err.layer, err.exit = err.code or DIGEST, err.layer or 2, err.exit or 6
   return { row = "40", name = name, layers = { { file("low", "x"), compress = "gzip" }, bad }, error = err, pull = fields.pull }
 end
 

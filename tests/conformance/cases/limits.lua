@@ -25,7 +25,7 @@ return {
     {
       row = "limits", name = "refused: one layer too many",
       layers = THREE, options = { limits = { layers = 2 } },
-      error = { code = "layer", layer = 3, also = { "2", "layers" } },
+      error = { code = "layer", also = { "2", "layers" } },
     },
     {
       row = "limits", name = "as many entries as allowed, over all layers",

@@ -34,7 +34,7 @@ local function refused(name, xattrs)
   return {
     row = "31", name = "refused: " .. name,
     layers = { { file("g", "y") }, { file("d/big", "x", { xattrs = xattrs }) } },
-    error = { code = "layer", layer = 2, entry = "d/big" },
+    error = { code = { "layer", "ext4" }, entry = "d/big" },
   }
 end
 
