@@ -6,6 +6,9 @@
 --   model:apply { tar.file("a", "x"), tar.file ".wh.b" }
 --   local tree = model:tree()
 --
+-- Where a layer does what the rules leave open, model.open is set; where a link
+-- came before its target, model.forward.
+--
 -- A directory is { names = { name -> { inode, layer } } }: `layer` is the one
 -- that put the name there, which is what a marker asks about.
 local M = {}
@@ -22,7 +25,7 @@ local function made()
 end
 
 function M.new()
-  return setmetatable({ root = made(), layer = 0 }, M)
+  return setmetatable({ root = made(), layer = 0, followed = {} }, M)
 end
 
 --- The components of a path; "." and empty ones are none.
@@ -51,6 +54,7 @@ function M:walk(names, missing)
       local inode = slot and slot.inode or missing(here, name)
       if not inode then return nil end
       if inode.type == "symlink" then
+        self.followed[#self.followed + 1] = { dir = here, name = name, inode = inode, layer = slot.layer }
         hops = hops + 1
         if hops > MAX_LINKS then return nil end
         if inode.target:sub(1, 1) == "/" then stack = { self.root } end
@@ -142,6 +146,14 @@ function M:place(e)
   self:make(names).names[last] = { inode = inode_of(e), layer = self.layer }
 end
 
+--- True when this layer already has the name.
+function M:is_ours(path)
+  local names, last = split(path)
+  local dir = self:find(names)
+  local slot = dir and dir.names[last]
+  return slot and slot.layer == self.layer
+end
+
 --- Links whose target comes later in the layer: as long as one resolves,
 --- another may.
 function M:place_later(links)
@@ -149,6 +161,7 @@ function M:place_later(links)
   while progress and #links > 0 do
     local rest = {}
     for _, e in ipairs(links) do
+      if self:is_ours(e.name) then self.open = true end
       if not self:place_link(e) then rest[#rest + 1] = e end
     end
     progress, links = #rest < #links, rest
@@ -197,10 +210,13 @@ end
 --- Markers act on the layer as it is when all its entries are in. All are
 --- looked up before the first acts.
 function M:apply_markers(markers)
-  local actions = {}
+  local actions, before = {}, #self.followed
   for _, path in ipairs(markers) do
     local names, name = marker(path)
     actions[#actions + 1] = { dir = self:find(names), name = name }
+  end
+  for i = before + 1, #self.followed do
+    if self.followed[i].layer == self.layer then self.open = true end
   end
   for _, action in ipairs(actions) do
     if action.dir and not action.name then
@@ -208,6 +224,15 @@ function M:apply_markers(markers)
     elseif action.dir and action.dir.names[action.name] then
       self:hide(action.dir, action.name)
     end
+  end
+end
+
+--- Links that were followed and are no more: hidden, or replaced by anything
+--- but a directory, in the same layer.
+function M:check_followed()
+  for _, f in ipairs(self.followed) do
+    local slot = f.dir.names[f.name]
+    if not slot or (slot.inode ~= f.inode and slot.inode.type ~= "dir") then self.open = true end
   end
 end
 
@@ -223,6 +248,7 @@ end
 ---@param entries table[]
 function M:apply(entries)
   self.layer = self.layer + 1
+  self.open, self.forward, self.followed = false, false, {}
   local markers, later = {}, {}
   for _, e in ipairs(entries) do
     local what = kind(e.name)
@@ -234,8 +260,10 @@ function M:apply(entries)
       self:place(e)
     end
   end
+  self.forward = #later > 0
   self:place_later(later)
   self:apply_markers(markers)
+  self:check_followed()
 end
 
 --- The image as a tree (support.tree).

@@ -153,9 +153,11 @@ end
 
 --- The banger-lua under test: the one that runs the tests, if one does.
 function M.banger()
-  local exe = once("exe", "readlink /proc/$PPID/exe"):gsub("\n$", "")
-  if exe:match "banger%-lua[^/]*$" then return exe end
-  return os.getenv "BANGER_LUA" or "build/banger-lua"
+  local given = os.getenv "BANGER_LUA"
+  if given then return given end
+  -- A build that replaced it while it ran leaves " (deleted)" behind.
+  local exe = once("exe", "readlink /proc/$PPID/exe"):gsub("\n$", ""):gsub(" %(deleted%)$", "")
+  return exe:match "/banger%-lua$" and exe or "build/banger-lua"
 end
 
 return M

@@ -171,7 +171,7 @@ for _, entry in ipairs {
 end
 
 for _, entry in ipairs {
-  file "/a", dir "/d/", file "//a", symlink("/l", "t"), file "/.wh.x", hardlink("h", "/fine"),
+  file "/a", dir "/", dir "/d/", file "//a", symlink("/l", "t"), file "/.wh.x", hardlink("h", "/fine"),
   symlink("up", "../x"), symlink("d/up", "../../x"), symlink("d/up", "a/../../../x"),
 } do
   cases[#cases + 1] = {

@@ -265,10 +265,11 @@ local cases = {
     expect = { [""] = is.dir { mode = oct "751" } },
   },
   {
-    -- Row 20 gives / as one of the root's two spellings: nothing to note.
+    -- An absolute name (row 22), so it is in the report.
     row = "20", name = "/ sets it too",
     layers = { { dir("/", { mode = oct "711", gid = 3 }) } },
     expect = { [""] = is.dir { mode = oct "711", gid = 3 } },
+    notes = { { layer = 1, entry = "/" } },
   },
   {
     row = "20", name = "the last layer's entry wins, what is below stays",
