@@ -28,7 +28,8 @@ static int refuse_bad_target(const char *target, struct err *err)
 	if (!len)
 		return err_set(err, ERR_USAGE, "the output path is empty");
 	if (target[len - 1] == '/' || (stat(target, &st) == 0 && S_ISDIR(st.st_mode)))
-		return err_set(err, ERR_USAGE, "output %s is a directory; name a file in it", target);
+		return err_set(
+			err, ERR_USAGE, "output %s is a directory; name a file in it", target);
 	if (stat(target, &st) == 0 && !S_ISREG(st.st_mode))
 		return err_set(err, ERR_USAGE, "output %s is not a regular file", target);
 	return 0;
@@ -106,7 +107,8 @@ static int link_temp(struct publish *pub, const char *target, struct err *err)
 			break;
 	}
 	if (errno == EXDEV)
-		return err_set(err, ERR_USAGE, "output %s is on another file system than %s, where the image was staged",
+		return err_set(err, ERR_USAGE,
+			"output %s is on another file system than %s, where the image was staged",
 			target, pub->dir);
 	return err_errno(err, errno, "name the output %s", target);
 }

@@ -393,9 +393,10 @@ static int rootfs_walk(lua_State *L)
 	struct rootfs *rootfs = check_open(L, 1);
 	const char *path = luaL_optstring(L, 2, "/");
 
-	push_path(L, find_or_raise(L, rootfs, path));
-	lua_replace(L, 2);
-	lua_settop(L, 2);
+	struct tree_node *top = find_or_raise(L, rootfs, path);
+
+	lua_settop(L, 1);
+	push_path(L, top);
 	lua_pushnil(L);
 	lua_pushcclosure(L, walk_next, 3);
 	return 1;
@@ -420,8 +421,8 @@ static int rootfs_tostring(lua_State *L)
 	if (!rootfs->stage)
 		lua_pushliteral(L, "rootfs: closed");
 	else
-		lua_pushfstring(L, "rootfs: %d layers, %I entries, %I bytes staged", (int)rootfs->layers,
-			(LUAI_UACINT)(rootfs->tree.nodes - 1),
+		lua_pushfstring(L, "rootfs: %d layers, %I entries, %I bytes staged",
+			(int)rootfs->layers, (LUAI_UACINT)(rootfs->tree.nodes - 1),
 			(LUAI_UACINT)(stage_used(rootfs->stage) * LAYOUT_BLOCK_SIZE));
 	return 1;
 }

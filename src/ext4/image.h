@@ -10,7 +10,7 @@
 
 #define FAST_SYMLINK_MAX 59u /* bytes of target that fit i_block with a zero */
 
-#define IMAGE_FIRST_INO 11u /* lost+found's; those below are reserved */
+#define IMAGE_FIRST_INO 11u /* lost+found's, if it is not a hard link; those below are reserved */
 
 /* What of an inode is not in the tree: where the blocks went that it needs
  * besides a file's contents. Kept only for inodes that have such. */

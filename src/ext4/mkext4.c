@@ -18,8 +18,8 @@ static int check_options(const struct mkext4_options *o, struct err *err)
 	return 0;
 }
 
-static void init(struct image *im, struct tree *tree, struct stage *stage,
-	const struct mkext4_options *o)
+static void init(
+	struct image *im, struct tree *tree, struct stage *stage, const struct mkext4_options *o)
 {
 	*im = (struct image){.tree = tree, .stage = stage, .options = o, .fd = -1};
 	im->format.block_size = LAYOUT_BLOCK_SIZE;
@@ -56,7 +56,7 @@ static void fill_info(const struct image *im, struct mkext4_info *info)
 	info->free = p->free_blocks * LAYOUT_BLOCK_SIZE;
 	info->used = p->blocks * LAYOUT_BLOCK_SIZE - info->free;
 	info->inodes = (uint64_t)p->inodes_per_group * p->groups;
-	info->inodes_used = im->last_ino;
+	info->inodes_used = im->last_ino - (im->nodes[IMAGE_FIRST_INO] ? 0 : 1);
 	info->inodes_free = info->inodes - info->inodes_used;
 	info->journal = (uint64_t)p->journal_blocks * LAYOUT_BLOCK_SIZE;
 }

@@ -6,17 +6,16 @@
 
 static const char lost_found[] = "lost+found";
 
-/* e2fsck wants the directory, so every maker of ext4 makes it. */
+/* e2fsck puts there what it finds unnamed, so every maker of ext4 makes it. */
 static int make_lost_found(struct tree *tree, struct err *err)
 {
 	size_t len = sizeof(lost_found) - 1;
 	struct tree_node *node = tree_lookup(tree, tree->root, lost_found, len);
 	struct tree_inode *inode;
 
-	if (node && tree_is_dir(node))
-		return 0;
+	/* The image's own, whatever it is: e2fsck then says so when it needs it. */
 	if (node)
-		return err_set(err, ERR_EXT4, "/lost+found of the image is not a directory");
+		return 0;
 	inode = tree_inode_new(tree, S_IFDIR | 0700, err);
 	if (!inode)
 		return -1;
@@ -29,8 +28,8 @@ static int check_links(const struct tree_node *node, struct err *err)
 	if (tree_is_dir(node) || node->inode->links <= EXT4_LINKS_MAX)
 		return 0;
 	cleanup(cleanup_free) char *path = tree_path(node);
-	return err_set(err, ERR_EXT4, "%s has %u hard links, ext4 allows %u", path ? path : "a file",
-		node->inode->links, EXT4_LINKS_MAX);
+	return err_set(err, ERR_EXT4, "%s has %u hard links, ext4 allows %u",
+		path ? path : "a file", node->inode->links, EXT4_LINKS_MAX);
 }
 
 static int give(struct image *im, struct buf *nodes, struct tree_node *node, struct err *err)

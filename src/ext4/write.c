@@ -96,7 +96,8 @@ static int initialize(struct image *im, ext2_filsys *fs, struct err *err)
 		(*fs)->inode_blocks_per_group == p->table_blocks &&
 		(*fs)->desc_blocks + (*fs)->super->s_reserved_gdt_blocks == LAYOUT_DESC_BLOCKS)
 		return 0;
-	return err_set(err, ERR_EXT4, "internal error: libext2fs laid the file system out otherwise");
+	return err_set(
+		err, ERR_EXT4, "internal error: libext2fs laid the file system out otherwise");
 }
 
 static void mark(ext2_filsys fs, uint64_t block, uint64_t count)
@@ -137,7 +138,8 @@ static int mark_contents(struct image *im, ext2_filsys fs, struct err *err)
 		mark(fs, run[i].block, run[i].count);
 	buf_free(&runs);
 	for (uint32_t ino = 1; ino <= im->last_ino; ino++)
-		ext2fs_mark_inode_bitmap2(fs->inode_map, ino);
+		if (ino < IMAGE_FIRST_INO || im->nodes[ino])
+			ext2fs_mark_inode_bitmap2(fs->inode_map, ino);
 	return 0;
 }
 
@@ -194,21 +196,21 @@ static int count_group(const struct image *im, ext2_filsys fs, uint32_t g, uint3
 	uint64_t *free_blocks, uint64_t *free_inodes, struct err *err)
 {
 	uint32_t per_group = im->plan.inodes_per_group, end, used;
-	uint32_t blocks = (uint32_t)(ext2fs_group_last_block2(fs, g) -
-				     ext2fs_group_first_block2(fs, g) + 1);
+	uint32_t blocks =
+		(uint32_t)(ext2fs_group_last_block2(fs, g) - ext2fs_group_first_block2(fs, g) + 1);
 	uint8_t bits[LAYOUT_BLOCKS_PER_GROUP / 8 + 8] = {0};
 	errcode_t rc;
 
-	rc = ext2fs_get_block_bitmap_range2(fs->block_map, ext2fs_group_first_block2(fs, g), blocks,
-		bits);
+	rc = ext2fs_get_block_bitmap_range2(
+		fs->block_map, ext2fs_group_first_block2(fs, g), blocks, bits);
 	if (rc)
 		return ext4_error(err, rc, "count the blocks in use");
 	used = count_bits(bits, blocks, &end);
 	*free_blocks += blocks - used;
 	ext2fs_bg_free_blocks_count_set(fs, g, blocks - used);
 	memset(bits, 0, sizeof(bits));
-	rc = ext2fs_get_inode_bitmap_range2(fs->inode_map, (uint64_t)g * per_group + 1, per_group,
-		bits);
+	rc = ext2fs_get_inode_bitmap_range2(
+		fs->inode_map, (uint64_t)g * per_group + 1, per_group, bits);
 	if (rc)
 		return ext4_error(err, rc, "count the inodes in use");
 	used = count_bits(bits, per_group, &end);
@@ -236,7 +238,8 @@ static int count_all(const struct image *im, ext2_filsys fs, struct err *err)
 	ext2fs_free_blocks_count_set(fs->super, free_blocks);
 	fs->super->s_free_inodes_count = (uint32_t)free_inodes;
 	if (free_blocks != im->plan.free_blocks)
-		return err_set(err, ERR_EXT4, "internal error: %llu blocks are free, %llu were planned",
+		return err_set(err, ERR_EXT4,
+			"internal error: %llu blocks are free, %llu were planned",
 			(unsigned long long)free_blocks, (unsigned long long)im->plan.free_blocks);
 	ext2fs_mark_super_dirty(fs);
 	ext2fs_mark_ib_dirty(fs);

@@ -38,15 +38,28 @@ struct flatten {
 	uint32_t layer;
 	struct resolver resolver;
 	struct whiteouts whiteouts;
-	struct buf pending; /* of struct pending */
-	struct buf path;    /* the current entry's, clean */
-	const char *raw;    /* the current entry's, as the tar has it */
-	struct buf dir_path; /* of the last entry's directory, clean */
+	struct buf pending;    /* of struct pending */
+	struct buf path;       /* the current entry's, clean */
+	const char *raw;       /* the current entry's, as the tar has it */
+	char shown[256];       /* raw, short enough for a message */
+	struct buf dir_path;   /* of the last entry's directory, clean */
 	struct tree_node *dir; /* the last entry's directory, or NULL */
 	struct timespec ticked;
 };
 
 /* ---- notes and errors ------------------------------------------------------------ */
+
+/* A path may be longer than a message: show its ends. */
+static const char *show(struct flatten *f)
+{
+	size_t len = strlen(f->raw), tail = 80;
+
+	if (len < sizeof(f->shown))
+		return f->raw;
+	snprintf(f->shown, sizeof(f->shown), "%.*s...%s", (int)(sizeof(f->shown) - tail - 4),
+		f->raw, f->raw + len - tail);
+	return f->shown;
+}
 
 static int entry_error(struct flatten *f, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -60,11 +73,11 @@ static int entry_error(struct flatten *f, struct err *err, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	return err_set(err, ERR_LAYER, "entry %s: %s", f->raw, text ? text : fmt);
+	return err_set(err, ERR_LAYER, "entry %s: %s", show(f), text ? text : fmt);
 }
 
-static int keep_note(struct flatten_report *report, const struct flatten_note *note,
-	struct err *err)
+static int keep_note(
+	struct flatten_report *report, const struct flatten_note *note, struct err *err)
 {
 	size_t n = report->note_count;
 
@@ -83,7 +96,8 @@ static int keep_note(struct flatten_report *report, const struct flatten_note *n
 static int note(struct flatten *f, struct err *err, enum flatten_action action, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
 
-static int note(struct flatten *f, struct err *err, enum flatten_action action, const char *fmt, ...)
+static int note(
+	struct flatten *f, struct err *err, enum flatten_action action, const char *fmt, ...)
 {
 	struct flatten_note n = {.action = action};
 	va_list ap;
@@ -139,13 +153,13 @@ static int tick(struct flatten *f, struct err *err)
 	if (interrupt_check(err) < 0)
 		return -1;
 	if (f->rootfs->unpacked + p.unpacked > f->options->limits.bytes)
-		return err_set(err, ERR_LAYER, "the layers unpack to more than %llu bytes (limit bytes)",
+		return err_set(err, ERR_LAYER,
+			"the layers unpack to more than %llu bytes (limit bytes)",
 			(unsigned long long)f->options->limits.bytes);
 	if (!f->options->tick)
 		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (now.tv_sec - f->ticked.tv_sec) * 1000 +
-	     (now.tv_nsec - f->ticked.tv_nsec) / 1000000;
+	ms = (now.tv_sec - f->ticked.tv_sec) * 1000 + (now.tv_nsec - f->ticked.tv_nsec) / 1000000;
 	if (ms < 100)
 		return 0;
 	f->ticked = now;
@@ -158,7 +172,8 @@ static int count_entry(struct flatten *f, struct err *err)
 {
 	f->report->entries++;
 	if (++f->rootfs->entries > f->options->limits.entries)
-		return err_set(err, ERR_LAYER, "the layers have more than %llu entries (limit entries)",
+		return err_set(err, ERR_LAYER,
+			"the layers have more than %llu entries (limit entries)",
 			(unsigned long long)f->options->limits.entries);
 	return f->report->entries % 256 == 0 ? tick(f, err) : 0;
 }
@@ -167,25 +182,26 @@ static int count_entry(struct flatten *f, struct err *err)
 
 /* Clean a name of the layer by the options' rules. `what` is "name" or "hard link
  * target". */
-static int clean_name(struct flatten *f, const char *name, const char *what, struct buf *out,
-	struct err *err)
+static int clean_name(
+	struct flatten *f, const char *name, const char *what, struct buf *out, struct err *err)
 {
 	enum flatten_paths paths = f->options->paths;
 	bool dotdot = false;
 
-	if (resolve_clean(name, out, &dotdot, err) < 0)
-		return err_prefix(err, "entry %s", f->raw);
+	if (resolve_clean(name, out, TREE_NAME_MAX + WHITEOUT_PREFIX_LEN, &dotdot, err) < 0)
+		return err_prefix(err, "entry %s", show(f));
 	if (dotdot && paths != FLATTEN_CLAMP)
 		return entry_error(f, err,
-			"the %s%s%s has a \"..\" in it (paths = \"clamp\" stops it at the root)", what,
-			name == f->raw ? "" : " ", name == f->raw ? "" : name);
-	if (dotdot && note(f, err, FLATTEN_ALTERED, "the %s has a \"..\", stopped at the root", what) < 0)
+			"the %s%s%s has a \"..\" in it (paths = \"clamp\" stops it at the root)",
+			what, name == f->raw ? "" : " ", name == f->raw ? "" : name);
+	if (dotdot &&
+		note(f, err, FLATTEN_ALTERED, "the %s has a \"..\", stopped at the root", what) < 0)
 		return -1;
-	/* "/" itself is the usual name of the root. */
-	if (name[0] != '/' || !out->len)
+	if (name[0] != '/')
 		return 0;
 	if (paths == FLATTEN_STRICT)
-		return entry_error(f, err, "the %s is absolute (refused by paths = \"strict\")", what);
+		return entry_error(
+			f, err, "the %s is absolute (refused by paths = \"strict\")", what);
 	return note(f, err, FLATTEN_NOTED, "the %s is absolute, taken from the image's root", what);
 }
 
@@ -212,8 +228,8 @@ static bool climbs(const struct tree_node *dir, const char *target)
 
 /* ---- metadata -------------------------------------------------------------------- */
 
-static int set_times(struct flatten *f, const struct tar_entry *e, struct tree_inode *inode,
-	struct err *err)
+static int set_times(
+	struct flatten *f, const struct tar_entry *e, struct tree_inode *inode, struct err *err)
 {
 	inode->mtime = e->mtime;
 	inode->nsec = e->mtime_nsec;
@@ -221,11 +237,12 @@ static int set_times(struct flatten *f, const struct tar_entry *e, struct tree_i
 		return 0;
 	inode->mtime = e->mtime < ENTRY_TIME_MIN ? ENTRY_TIME_MIN : ENTRY_TIME_MAX;
 	inode->nsec = 0;
-	return note(f, err, FLATTEN_ALTERED, "mtime %lld is out of ext4's range", (long long)e->mtime);
+	return note(
+		f, err, FLATTEN_ALTERED, "mtime %lld is out of ext4's range", (long long)e->mtime);
 }
 
-static int set_owner(struct flatten *f, const struct tar_entry *e, struct tree_inode *inode,
-	struct err *err)
+static int set_owner(
+	struct flatten *f, const struct tar_entry *e, struct tree_inode *inode, struct err *err)
 {
 	/* 2^32 - 1 is "no owner" to every system call. */
 	if (e->uid < 0 || e->uid >= UINT32_MAX)
@@ -243,24 +260,31 @@ static int set_xattrs(struct flatten *f, struct tree_inode *inode, struct err *e
 
 	inode->xattrs = NULL;
 	while (tar_reader_xattr(f->tar, &x)) {
-		if (!entry_xattr_fits(x.name)) {
+		const char *suffix = entry_xattr_suffix(x.name);
+
+		if (suffix && strlen(suffix) > ENTRY_XATTR_NAME_MAX)
+			return entry_error(f, err,
+				"the extended attribute %.64s... has a name of %zu bytes, over %d",
+				x.name, strlen(suffix), ENTRY_XATTR_NAME_MAX);
+		if (!suffix) {
 			if (note(f, err, FLATTEN_ALTERED,
 				    "the extended attribute %s has no place in ext4", x.name) < 0)
 				return -1;
 			continue;
 		}
 		if (x.size > UINT16_MAX)
-			return entry_error(f, err, "the extended attribute %s has %zu bytes, over 65535",
-				x.name, x.size);
-		if (tree_xattr_set(&f->rootfs->tree, inode, x.name, x.value, (uint32_t)x.size,
-			    err) < 0)
+			return entry_error(f, err,
+				"the extended attribute %s has %zu bytes, over 65535", x.name,
+				x.size);
+		if (tree_xattr_set(
+			    &f->rootfs->tree, inode, x.name, x.value, (uint32_t)x.size, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int set_metadata(struct flatten *f, const struct tar_entry *e, struct tree_inode *inode,
-	struct err *err)
+static int set_metadata(
+	struct flatten *f, const struct tar_entry *e, struct tree_inode *inode, struct err *err)
 {
 	inode->mode = (uint16_t)((inode->mode & S_IFMT) | e->mode);
 	inode->flags = 0;
@@ -301,9 +325,6 @@ static int put_dir(struct flatten *f, const struct tar_entry *e, struct tree_nod
 		node->layer = f->layer;
 		return set_metadata(f, e, node->inode, err);
 	}
-	if (tree_depth(dir) + 1 > f->options->limits.depth)
-		return entry_error(f, err, "directories are nested deeper than %u levels (limit depth)",
-			f->options->limits.depth);
 	inode = tree_inode_new(&f->rootfs->tree, S_IFDIR, err);
 	if (!inode || set_metadata(f, e, inode, err) < 0)
 		return -1;
@@ -322,11 +343,10 @@ static int read_content(struct flatten *f, struct tree_inode *inode, struct err 
 
 	stage_file_begin(stage);
 	while ((rc = tar_reader_data(f->tar, &data, &len, &offset, err)) > 0) {
-		/* libarchive pads the last piece of some sparse files past the size. */
-		if (offset >= inode->size)
-			continue;
-		if (len > inode->size - offset)
-			len = (size_t)(inode->size - offset);
+		if (offset > inode->size || len > inode->size - offset)
+			return entry_error(f, err,
+				"%zu bytes at byte %llu lie past its size of %llu", len,
+				(unsigned long long)offset, (unsigned long long)inode->size);
 		if (stage_file_write(stage, offset, data, len, err) < 0 || tick(f, err) < 0)
 			return -1;
 	}
@@ -348,6 +368,12 @@ static int put_file(struct flatten *f, const struct tar_entry *e, struct tree_no
 	if (!inode || set_metadata(f, e, inode, err) < 0)
 		return -1;
 	inode->size = e->size;
+	/* Of a sparse file the tar says little and the image may hold much. */
+	f->rootfs->content += e->size;
+	if (e->size > f->options->limits.bytes || f->rootfs->content > f->options->limits.bytes)
+		return entry_error(f, err,
+			"the layers' files have more than %llu bytes (limit bytes)",
+			(unsigned long long)f->options->limits.bytes);
 	if (e->size && read_content(f, inode, err) < 0)
 		return -1;
 	return put(f, dir, name, len, inode, err) ? 0 : -1;
@@ -399,8 +425,8 @@ static int put_special(struct flatten *f, const struct tar_entry *e, struct tree
 		return -1;
 	if (e->type != TAR_FIFO) {
 		if (e->major > ENTRY_MAJOR_MAX || e->minor > ENTRY_MINOR_MAX)
-			return entry_error(f, err, "device number %u:%u is out of range", e->major,
-				e->minor);
+			return entry_error(
+				f, err, "device number %u:%u is out of range", e->major, e->minor);
 		inode->dev.major = e->major;
 		inode->dev.minor = e->minor;
 	}
@@ -411,8 +437,8 @@ static int put_special(struct flatten *f, const struct tar_entry *e, struct tree
 
 /* What a hard link can name now: not a link that waits itself, and not what a
  * whiteout of this layer hides while something may yet replace it. */
-static struct tree_node *find_target(struct flatten *f, const char *target, bool hidden_too,
-	struct err *err)
+static struct tree_node *find_target(
+	struct flatten *f, const char *target, bool hidden_too, struct err *err)
 {
 	struct tree_node *node = resolve_find(&f->rootfs->tree, target, strlen(target), false, err);
 
@@ -474,7 +500,8 @@ static int put_hardlink(struct flatten *f, const struct tar_entry *e, struct tre
 		if (node)
 			rc = link_to(f, dir, name, len, node, err);
 		else if (err->code != ERR_NONE)
-			rc = err_prefix(err, "entry %s: hard link target %s", f->raw, e->target);
+			rc = err_prefix(
+				err, "entry %s: hard link target %.256s", show(f), e->target);
 		else
 			rc = put_pending(f, dir, name, len, &target, err);
 	}
@@ -484,8 +511,8 @@ static int put_hardlink(struct flatten *f, const struct tar_entry *e, struct tre
 
 /* Resolve a waiting link. 1: done, or replaced since by a later entry; 0: its
  * target is still not there. */
-static int settle_pending(struct flatten *f, const struct pending *p, bool hidden_too,
-	struct err *err)
+static int settle_pending(
+	struct flatten *f, const struct pending *p, bool hidden_too, struct err *err)
 {
 	struct tree_node *target;
 
@@ -536,8 +563,8 @@ static int resolve_pending(struct flatten *f, struct err *err)
 	for (size_t i = 0; left && i < f->pending.len / sizeof(*all); i++)
 		if (all[i].node)
 			return err_set(err, ERR_LAYER,
-				"entry %s: its hard link target %s is not in the image", all[i].path,
-				all[i].target);
+				"entry %s: its hard link target %s is not in the image",
+				all[i].path, all[i].target);
 	return 0;
 }
 
@@ -575,7 +602,7 @@ static struct tree_node *entry_dir(struct flatten *f, size_t dir_len, struct err
 	f->dir = NULL;
 	dir = resolve_make_dir(&f->resolver, f->path.data, dir_len, err);
 	if (!dir) {
-		err_prefix(err, "entry %s", f->raw);
+		err_prefix(err, "entry %s", show(f));
 		return NULL;
 	}
 	f->dir_path.len = 0;
@@ -592,6 +619,12 @@ static int put_entry(struct flatten *f, const struct tar_entry *e, struct err *e
 
 	if (last && !(dir = entry_dir(f, last - 1, err)))
 		return -1;
+	if (tree_depth(dir) + 1 > f->options->limits.depth)
+		return entry_error(f, err, "it lies deeper than %u levels (limit depth)",
+			f->options->limits.depth);
+	if (len > TREE_NAME_MAX)
+		return entry_error(
+			f, err, "a name in it has %zu bytes, over %d", len, TREE_NAME_MAX);
 	switch (e->type) {
 	case TAR_DIR:
 		return put_dir(f, e, dir, name, len, err);
@@ -727,8 +760,8 @@ static int run(struct flatten *f, struct err *err)
 	return rc;
 }
 
-static int check_options(const struct rootfs *rootfs, const struct flatten_options *options,
-	struct err *err)
+static int check_options(
+	const struct rootfs *rootfs, const struct flatten_options *options, struct err *err)
 {
 	if (rootfs_check(rootfs, err) < 0)
 		return -1;
@@ -751,14 +784,15 @@ int flatten_layer(struct rootfs *rootfs, struct blob *blob, const struct flatten
 		.report = report,
 		.blob = blob,
 		.layer = rootfs->layers + 1,
-		.resolver = {&rootfs->tree, rootfs->layers + 1, options->limits.depth, displaced, &f},
+		.resolver = {&rootfs->tree, rootfs->layers + 1, options->limits.depth, displaced,
+			&f},
 		.whiteouts = {&rootfs->tree, rootfs->layers + 1},
 	};
 	int rc;
 
 	*report = (struct flatten_report){.layer = f.layer};
 	if (check_options(rootfs, options, err) < 0)
-		return -1;
+		return err_prefix(err, "layer %u (%s)", f.layer, blob_digest(blob));
 	rootfs->layers++;
 	rc = run(&f, err);
 	whiteout_free(&f.whiteouts);

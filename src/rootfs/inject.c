@@ -185,7 +185,8 @@ static int put_entry(struct inject *in, struct err *err)
 		if (e->type == ENTRY_DIR)
 			return set_metadata(in, old->inode, false, err);
 		if (old->inode->dir.count)
-			return err_set(err, ERR_USAGE, "a directory that is not empty is in its place");
+			return err_set(
+				err, ERR_USAGE, "a directory that is not empty is in its place");
 	}
 	inode = e->type == ENTRY_HARDLINK ? link_target(in, err) : make_inode(in, err);
 	if (!inode)
@@ -203,7 +204,7 @@ static int apply(struct inject *in, struct err *err)
 {
 	const struct entry *e = in->entry;
 
-	if (resolve_clean(e->path, &in->path, NULL, err) < 0)
+	if (resolve_clean(e->path, &in->path, TREE_NAME_MAX, NULL, err) < 0)
 		return -1;
 	if (in->path.len)
 		return e->type == ENTRY_REMOVE ? remove_entry(in, err) : put_entry(in, err);
@@ -212,8 +213,7 @@ static int apply(struct inject *in, struct err *err)
 	return set_metadata(in, in->rootfs->tree.root->inode, false, err);
 }
 
-int rootfs_inject(struct rootfs *rootfs, const struct entry *entries, size_t count,
-	struct err *err)
+int rootfs_inject(struct rootfs *rootfs, const struct entry *entries, size_t count, struct err *err)
 {
 	struct inject in = {
 		.rootfs = rootfs,

@@ -90,7 +90,7 @@ static struct tree_node *make_dir(const struct resolver *rs, struct tree_node *p
 		return NULL;
 	}
 	if (tree_depth(parent) + 1 > rs->depth_max) {
-		err_set(err, ERR_LAYER, "directories are nested deeper than %u levels",
+		err_set(err, ERR_LAYER, "it lies deeper than %u levels (limit depth)",
 			rs->depth_max);
 		return NULL;
 	}
@@ -125,8 +125,8 @@ static bool leads_on(const struct resolver *rs, const struct tree_node *node)
 	return tree_is_link(node) && !(node->layer < rs->layer && node->hidden == rs->layer);
 }
 
-struct tree_node *resolve_make_dir(const struct resolver *rs, const char *path, size_t len,
-	struct err *err)
+struct tree_node *resolve_make_dir(
+	const struct resolver *rs, const char *path, size_t len, struct err *err)
 {
 	cleanup(cleanup_rest) struct rest rest = {0};
 	struct tree_node *at = rs->tree->root, *node;
@@ -159,8 +159,8 @@ struct tree_node *resolve_make_dir(const struct resolver *rs, const char *path, 
 	return at;
 }
 
-struct tree_node *resolve_find(struct tree *tree, const char *path, size_t len, bool follow,
-	struct err *err)
+struct tree_node *resolve_find(
+	struct tree *tree, const char *path, size_t len, bool follow, struct err *err)
 {
 	cleanup(cleanup_rest) struct rest rest = {0};
 	struct tree_node *at = tree->root, *node;
@@ -199,7 +199,7 @@ static void drop_last(struct buf *out)
 	out->len = last ? last - 1 : 0;
 }
 
-int resolve_clean(const char *path, struct buf *out, bool *dotdot, struct err *err)
+int resolve_clean(const char *path, struct buf *out, size_t name_max, bool *dotdot, struct err *err)
 {
 	struct rest rest = {.text = {.data = (char *)path, .len = strlen(path)}};
 	const char *name;
@@ -207,7 +207,7 @@ int resolve_clean(const char *path, struct buf *out, bool *dotdot, struct err *e
 
 	out->len = 0;
 	while ((n = next_component(&rest, &name)) > 0) {
-		if (n > TREE_NAME_MAX)
+		if (n > name_max)
 			return err_set(err, ERR_LAYER, "a name in it has %zu bytes, over %d", n,
 				TREE_NAME_MAX);
 		if (is_dotdot(name, n)) {

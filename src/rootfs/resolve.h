@@ -23,19 +23,20 @@ struct resolver {
 };
 
 /* The directory that `path` (len bytes) leads to, made where missing (0:0 0755). */
-struct tree_node *resolve_make_dir(const struct resolver *rs, const char *path, size_t len,
-	struct err *err);
+struct tree_node *resolve_make_dir(
+	const struct resolver *rs, const char *path, size_t len, struct err *err);
 
 /* What `path` leads to. NULL with ERR_NONE where there is nothing. Without
  * `follow`, the last component's own link is not followed. */
-struct tree_node *resolve_find(struct tree *tree, const char *path, size_t len, bool follow,
-	struct err *err);
+struct tree_node *resolve_find(
+	struct tree *tree, const char *path, size_t len, bool follow, struct err *err);
 
 /* A path without empty and "." components and leading or trailing "/" goes to
  * `out`. ".." goes up and stops at the root; with `dotdot` NULL it is followed
  * so, else *dotdot tells whether one was seen. -1: memory, or a component over
- * 255 bytes (ERR_LAYER). */
-int resolve_clean(const char *path, struct buf *out, bool *dotdot, struct err *err);
+ * `name_max` bytes (ERR_LAYER). */
+int resolve_clean(
+	const char *path, struct buf *out, size_t name_max, bool *dotdot, struct err *err);
 
 /* Where the last component of a clean path begins. */
 size_t resolve_last(const char *path, size_t len);

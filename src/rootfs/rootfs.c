@@ -38,13 +38,13 @@ int rootfs_check(const struct rootfs *rootfs, struct err *err)
 	if (!rootfs->stage)
 		return err_set(err, ERR_USAGE, "the rootfs is closed");
 	if (rootfs->failed)
-		return err_set(err, ERR_USAGE,
-			"the rootfs is not whole: an earlier flatten_layer failed");
+		return err_set(
+			err, ERR_USAGE, "the rootfs is not whole: an earlier flatten_layer failed");
 	return 0;
 }
 
-struct tree_node *rootfs_lookup(struct rootfs *rootfs, const char *path, bool follow,
-	struct err *err)
+struct tree_node *rootfs_lookup(
+	struct rootfs *rootfs, const char *path, bool follow, struct err *err)
 {
 	struct tree_node *node;
 

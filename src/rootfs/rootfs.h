@@ -16,11 +16,12 @@
 struct rootfs {
 	struct tree tree;
 	struct stage *stage;
-	uint32_t layers;   /* applied so far */
-	uint64_t entries;  /* of all layers */
-	uint64_t unpacked; /* tar bytes of all layers */
+	uint32_t layers;                 /* applied so far */
+	uint64_t entries;                /* of all layers */
+	uint64_t unpacked;               /* tar bytes of all layers */
+	uint64_t content;                /* bytes of all layers' files, holes included */
 	char chain_id[DIGEST_TEXT_SIZE]; /* of the layers applied; "" for none */
-	bool failed;       /* a layer did not go in whole: nothing may be built */
+	bool failed;                     /* a layer did not go in whole: nothing may be built */
 };
 
 /* An empty image whose staging file lies beside `near`. */
@@ -33,8 +34,8 @@ int rootfs_check(const struct rootfs *rootfs, struct err *err);
 /* The node at a path of the image, whose parents' symbolic links are resolved
  * inside it; with `follow` the last component's too. NULL with err->code
  * ERR_NONE where there is none, else an error (a loop of links). */
-struct tree_node *rootfs_lookup(struct rootfs *rootfs, const char *path, bool follow,
-	struct err *err);
+struct tree_node *rootfs_lookup(
+	struct rootfs *rootfs, const char *path, bool follow, struct err *err);
 
 /* Read from a file's content; the count, 0 past the end, or -1. */
 ssize_t rootfs_read(struct rootfs *rootfs, const struct tree_inode *inode, uint64_t offset,
@@ -43,7 +44,7 @@ ssize_t rootfs_read(struct rootfs *rootfs, const struct tree_inode *inode, uint6
 /* Put entries in, in their order. All are checked before the first changes
  * anything; a failure of the host (a source that cannot be read) may leave those
  * before it in. */
-int rootfs_inject(struct rootfs *rootfs, const struct entry *entries, size_t count,
-	struct err *err);
+int rootfs_inject(
+	struct rootfs *rootfs, const struct entry *entries, size_t count, struct err *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include "rootfs/resolve.h"
 
 #define PREFIX     ".wh."
-#define PREFIX_LEN (sizeof(PREFIX) - 1)
+#define PREFIX_LEN WHITEOUT_PREFIX_LEN
 #define AUFS       ".wh..wh."
 #define AUFS_LEN   (sizeof(AUFS) - 1)
 #define OPAQUE     ".wh..wh..opq"
@@ -66,8 +66,8 @@ static uint32_t count_components(const char *path, size_t len)
 }
 
 /* The lower layers' name that the marker hides, as things stand, or NULL. */
-static struct tree_node *find_hidden(const struct whiteouts *wh, const struct marker *m,
-	struct err *err)
+static struct tree_node *find_hidden(
+	const struct whiteouts *wh, const struct marker *m, struct err *err)
 {
 	struct tree_node *dir = resolve_find(wh->tree, m->dir, m->dir_len, true, err);
 

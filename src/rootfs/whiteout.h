@@ -11,6 +11,8 @@
 #include "base/buf.h"
 #include "tree/tree.h"
 
+#define WHITEOUT_PREFIX_LEN 4 /* of ".wh." */
+
 enum whiteout_kind {
 	WHITEOUT_NONE,   /* an ordinary name */
 	WHITEOUT_NAME,   /* hides the name behind ".wh." */

@@ -17,7 +17,7 @@
 #define LAYOUT_DESC_BLOCKS   256u
 #define LAYOUT_BACKUP_BLOCKS (1u + LAYOUT_DESC_BLOCKS)
 /* One descriptor block stays in reserve: 0 means "choose for me" to libext2fs. */
-#define LAYOUT_BLOCKS_MAX    ((uint64_t)255 * 64 * LAYOUT_BLOCKS_PER_GROUP)
+#define LAYOUT_BLOCKS_MAX ((uint64_t)255 * 64 * LAYOUT_BLOCKS_PER_GROUP)
 
 /* Whether the group begins with a superblock backup (or the superblock). */
 bool layout_has_super(uint64_t group);

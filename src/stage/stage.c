@@ -14,7 +14,7 @@
 #include "stage/writer.h"
 
 #define BLOCK       ((size_t)LAYOUT_BLOCK_SIZE)
-#define EXTENT_MAX  32768u /* blocks of an initialised ext4 extent */
+#define EXTENT_MAX  32768u                 /* blocks of an initialised ext4 extent */
 #define FILE_BLOCKS ((uint64_t)UINT32_MAX) /* ext4's longest file */
 
 struct stage {
@@ -69,16 +69,15 @@ static uint8_t *slot(struct stage *st, size_t *room, struct err *err)
 /* The slot's first `count` blocks are the file's blocks from `file_block` on. */
 static int commit(struct stage *st, uint64_t file_block, size_t count, struct err *err)
 {
-	struct extent *last = st->extents.len ? (struct extent *)(st->extents.data + st->extents.len) - 1
-					      : NULL;
+	struct extent *last =
+		st->extents.len ? (struct extent *)(st->extents.data + st->extents.len) - 1 : NULL;
 	struct extent fresh = {(uint32_t)file_block, (uint32_t)count, st->next};
 
 	st->next += count;
 	st->used += count;
 	st->buffer->count += (uint32_t)count;
 	if (last && last->block + last->count == fresh.block &&
-		last->file_block + last->count == file_block &&
-		last->count + count <= EXTENT_MAX) {
+		last->file_block + last->count == file_block && last->count + count <= EXTENT_MAX) {
 		last->count += fresh.count;
 		return 0;
 	}
@@ -152,8 +151,8 @@ static int move_to(struct stage *st, uint64_t offset, struct err *err)
 }
 
 /* Whole blocks, as many as fit the slot, up to the next block of zeros. */
-static int put_run(struct stage *st, const uint8_t *data, size_t blocks, size_t *taken,
-	struct err *err)
+static int put_run(
+	struct stage *st, const uint8_t *data, size_t blocks, size_t *taken, struct err *err)
 {
 	size_t room, n = 0;
 	uint8_t *p;
@@ -179,8 +178,8 @@ static int put_run(struct stage *st, const uint8_t *data, size_t blocks, size_t 
 	return commit(st, st->position / BLOCK - n, n, err);
 }
 
-int stage_file_write(struct stage *st, uint64_t offset, const void *data, size_t len,
-	struct err *err)
+int stage_file_write(
+	struct stage *st, uint64_t offset, const void *data, size_t len, struct err *err)
 {
 	const uint8_t *p = data;
 
@@ -230,13 +229,13 @@ void stage_file_drop(struct stage *st)
 	stage_file_begin(st);
 }
 
-int stage_reserve(struct stage *st, uint32_t file_block, uint32_t count, struct buf *extents,
-	struct err *err)
+int stage_reserve(
+	struct stage *st, uint32_t file_block, uint32_t count, struct buf *extents, struct err *err)
 {
 	submit(st);
 	while (count) {
-		struct extent e = {file_block, count < EXTENT_MAX ? count : EXTENT_MAX,
-			layout_skip(st->next)};
+		struct extent e = {
+			file_block, count < EXTENT_MAX ? count : EXTENT_MAX, layout_skip(st->next)};
 		uint64_t run = layout_run(e.block);
 
 		if (e.count > run)
@@ -414,8 +413,8 @@ int stage_rewind(struct stage *st, struct stage_mark mark, struct err *err)
 	return 0;
 }
 
-int stage_read(struct stage *st, uint64_t block, size_t skip, void *data, size_t len,
-	struct err *err)
+int stage_read(
+	struct stage *st, uint64_t block, size_t skip, void *data, size_t len, struct err *err)
 {
 	int fd;
 	ssize_t n;

@@ -22,8 +22,8 @@ void stage_close(struct stage *stage);
 /* One file at a time: begin, any number of writes at rising offsets, end. Blocks
  * of zeros and what no write covers become holes. */
 void stage_file_begin(struct stage *stage);
-int stage_file_write(struct stage *stage, uint64_t offset, const void *data, size_t len,
-	struct err *err);
+int stage_file_write(
+	struct stage *stage, uint64_t offset, const void *data, size_t len, struct err *err);
 /* The extents, malloc'ed unless *count is 0; the caller frees. */
 int stage_file_end(struct stage *stage, struct extent **extents, uint32_t *count, struct err *err);
 
@@ -56,8 +56,8 @@ struct stage_mark stage_mark(const struct stage *stage);
 int stage_rewind(struct stage *stage, struct stage_mark mark, struct err *err);
 
 /* Read bytes of block `block` on, from what was put in. */
-int stage_read(struct stage *stage, uint64_t block, size_t skip, void *data, size_t len,
-	struct err *err);
+int stage_read(
+	struct stage *stage, uint64_t block, size_t skip, void *data, size_t len, struct err *err);
 
 /* Append the runs of blocks in use to `runs`, in order (file_block means nothing
  * there). After stage_settle. */

@@ -67,8 +67,8 @@ static int hash_blob(struct verifier *v, struct blob *blob, struct err *err)
 	}
 	digest_final(hash, found);
 	if (offset != (uint64_t)blob->size)
-		return err_set(err, ERR_DIGEST, "blob %s: has %llu bytes, expected %lld", blob->digest,
-			(unsigned long long)offset, (long long)blob->size);
+		return err_set(err, ERR_DIGEST, "blob %s: has %llu bytes, expected %lld",
+			blob->digest, (unsigned long long)offset, (long long)blob->size);
 	if (strcmp(found, blob->digest) != 0)
 		return err_set(err, ERR_DIGEST, "blob %s: its content has the digest %s (%s)",
 			blob->digest, found, blob->path);

@@ -25,7 +25,7 @@ struct decoder {
 };
 
 /* Each decodes to the end of the input: 0 when all is well or the reader
- * wants no more, -1 with ERR_DIGEST for a corrupt or truncated stream. */
+ * wants no more, -1 with ERR_LAYER for a corrupt or truncated stream. */
 int gunzip_run(struct decoder *d, struct err *err); /* RFC 1952, many members */
 int unzstd_run(struct decoder *d, struct err *err); /* RFC 8878, many frames */
 

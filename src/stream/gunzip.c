@@ -9,7 +9,7 @@
 
 static int corrupt(struct err *err, const char *what)
 {
-	return err_set(err, ERR_DIGEST, "gzip stream is %s", what);
+	return err_set(err, ERR_LAYER, "gzip stream is %s", what);
 }
 
 static const char *isal_message(int code)

@@ -16,7 +16,7 @@ static void cleanup_dctx(ZSTD_DCtx **ctx)
 
 static int corrupt(struct err *err, const char *what)
 {
-	return err_set(err, ERR_DIGEST, "zstd stream is corrupt: %s", what);
+	return err_set(err, ERR_LAYER, "zstd stream is corrupt: %s", what);
 }
 
 int unzstd_run(struct decoder *d, struct err *err)
@@ -48,7 +48,7 @@ int unzstd_run(struct decoder *d, struct err *err)
 		out = (ZSTD_outBuffer){d->out, d->out_size, 0};
 	}
 	if (hint)
-		return err_set(err, ERR_DIGEST, "zstd stream is truncated");
+		return err_set(err, ERR_LAYER, "zstd stream is truncated");
 	if (out.pos)
 		decoder_emit(d, out.pos);
 	return 0;

@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tar/pax.h"
+
 struct tar_reader {
 	struct archive *archive;
 	struct archive_entry *entry;
 	struct inflate *in;
 	struct digest *hash;
+	struct pax_scan *pax;
 	uint64_t bytes;
 	struct err err; /* the stream's, which libarchive only hands through as "failed" */
 	int ended;      /* the stream is at its end */
@@ -34,6 +37,7 @@ static la_ssize_t read_stream(struct archive *archive, void *arg, const void **d
 		return 0;
 	}
 	digest_update(r->hash, *data, len);
+	pax_scan_feed(r->pax, *data, len);
 	r->bytes += len;
 	return (la_ssize_t)len;
 }
@@ -73,11 +77,11 @@ struct tar_reader *tar_reader_open(struct inflate *in, struct err *err)
 	}
 	r->in = in;
 	r->hash = digest_new(err);
-	r->archive = r->hash ? open_archive(r) : NULL;
+	r->pax = pax_scan_new();
+	r->archive = r->hash && r->pax ? open_archive(r) : NULL;
 	if (r->archive)
 		return r;
-	if (r->hash)
-		err_set(err, ERR_NO_MEMORY, "out of memory");
+	err_set(err, ERR_NO_MEMORY, "out of memory");
 	tar_reader_close(r);
 	return NULL;
 }
@@ -88,6 +92,7 @@ void tar_reader_close(struct tar_reader *r)
 		return;
 	archive_read_free(r->archive);
 	digest_free(r->hash);
+	pax_scan_free(r->pax);
 	free(r);
 }
 
@@ -120,16 +125,26 @@ static enum tar_type type_of(struct archive_entry *e)
 	}
 }
 
-/* libarchive reads a pax time "-1.5" as -1 s and +0.5 s: the fraction keeps the
- * sign of a positive number. Only pax times carry one, so it can be undone. */
-static void set_mtime(struct tar_entry *entry, struct archive_entry *e)
+/* What our own look at the pax records knows better. */
+static void correct(struct tar_reader *r, struct tar_entry *entry)
 {
-	entry->mtime = archive_entry_mtime(e);
-	entry->mtime_nsec = (uint32_t)archive_entry_mtime_nsec(e);
-	if (entry->mtime < 0 && entry->mtime_nsec) {
-		entry->mtime--;
-		entry->mtime_nsec = 1000000000 - entry->mtime_nsec;
+	const struct pax_values *v;
+
+	v = pax_scan_take(r->pax, (uint64_t)archive_read_header_position(r->archive));
+	if (!v)
+		return;
+	if (v->has_mtime) {
+		entry->mtime = v->mtime;
+		entry->mtime_nsec = v->nsec;
 	}
+	if (v->has_uid)
+		entry->uid = v->uid;
+	if (v->has_gid)
+		entry->gid = v->gid;
+	if (!entry->path)
+		entry->path = v->path;
+	if (!entry->target && (entry->type == TAR_SYMLINK || entry->type == TAR_HARDLINK))
+		entry->target = v->linkpath;
 }
 
 /* Warnings tell of names that are not in the locale's character set, which is
@@ -157,6 +172,8 @@ int tar_reader_next(struct tar_reader *r, struct tar_entry *entry, struct err *e
 		.mode = archive_entry_perm(e) & 07777,
 		.uid = archive_entry_uid(e),
 		.gid = archive_entry_gid(e),
+		.mtime = archive_entry_mtime(e),
+		.mtime_nsec = (uint32_t)archive_entry_mtime_nsec(e),
 		.major = (uint32_t)archive_entry_rdevmajor(e),
 		.minor = (uint32_t)archive_entry_rdevminor(e),
 	};
@@ -166,7 +183,7 @@ int tar_reader_next(struct tar_reader *r, struct tar_entry *entry, struct err *e
 		entry->target = either(archive_entry_symlink(e), archive_entry_symlink_utf8(e));
 	if (entry->type == TAR_FILE)
 		entry->size = (uint64_t)archive_entry_size(e);
-	set_mtime(entry, e);
+	correct(r, entry);
 	archive_entry_xattr_reset(e);
 	if (!entry->path)
 		return err_set(err, ERR_LAYER, "bad tar: an entry has no name");
@@ -179,8 +196,8 @@ int tar_reader_xattr(struct tar_reader *r, struct tar_xattr *xattr)
 	       ARCHIVE_OK;
 }
 
-int tar_reader_data(struct tar_reader *r, const void **data, size_t *len, uint64_t *offset,
-	struct err *err)
+int tar_reader_data(
+	struct tar_reader *r, const void **data, size_t *len, uint64_t *offset, struct err *err)
 {
 	la_int64_t at;
 	int rc = archive_read_data_block(r->archive, data, len, &at);

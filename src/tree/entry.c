@@ -4,20 +4,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
-bool entry_xattr_fits(const char *name)
+const char *entry_xattr_suffix(const char *name)
 {
 	static const char *const prefixes[] = {"user.", "trusted.", "security."};
-	size_t n;
 
 	if (strcmp(name, "system.posix_acl_access") == 0 ||
 		strcmp(name, "system.posix_acl_default") == 0)
-		return true;
+		return "";
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++) {
-		n = strlen(prefixes[i]);
-		if (strncmp(name, prefixes[i], n) == 0)
-			return name[n] && strlen(name + n) <= 255;
+		size_t n = strlen(prefixes[i]);
+
+		if (strncmp(name, prefixes[i], n) == 0 && name[n])
+			return name + n;
 	}
-	return false;
+	return NULL;
 }
 
 static int check_source(const struct entry *e, struct err *err)
@@ -38,8 +38,8 @@ static int check_target(const struct entry *e, struct err *err)
 	if (!len)
 		return err_set(err, ERR_USAGE, "a link needs a target");
 	if (e->type == ENTRY_SYMLINK && len > ENTRY_TARGET_MAX)
-		return err_set(err, ERR_USAGE, "the target has %zu bytes, over %u", len,
-			ENTRY_TARGET_MAX);
+		return err_set(
+			err, ERR_USAGE, "the target has %zu bytes, over %u", len, ENTRY_TARGET_MAX);
 	return 0;
 }
 
@@ -48,7 +48,9 @@ static int check_xattrs(const struct entry *e, struct err *err)
 	for (size_t i = 0; i < e->xattr_count; i++) {
 		const struct entry_xattr *x = &e->xattrs[i];
 
-		if (!entry_xattr_fits(x->name))
+		const char *suffix = entry_xattr_suffix(x->name);
+
+		if (!suffix || strlen(suffix) > ENTRY_XATTR_NAME_MAX)
 			return err_set(err, ERR_USAGE,
 				"the extended attribute %s has no place in ext4", x->name);
 		if (x->size > UINT16_MAX)
@@ -66,8 +68,8 @@ static int check_metadata(const struct entry *e, struct err *err)
 	if ((e->has_uid && e->uid == UINT32_MAX) || (e->has_gid && e->gid == UINT32_MAX))
 		return err_set(err, ERR_USAGE, "uid or gid %u is out of range", UINT32_MAX);
 	if (e->has_mtime && (e->mtime < ENTRY_TIME_MIN || e->mtime > ENTRY_TIME_MAX))
-		return err_set(err, ERR_USAGE, "mtime %lld is out of ext4's range",
-			(long long)e->mtime);
+		return err_set(
+			err, ERR_USAGE, "mtime %lld is out of ext4's range", (long long)e->mtime);
 	return check_xattrs(e, err);
 }
 
@@ -85,8 +87,8 @@ int entry_check(const struct entry *e, struct err *err)
 	case ENTRY_BLOCK:
 		if (e->major <= ENTRY_MAJOR_MAX && e->minor <= ENTRY_MINOR_MAX)
 			return 0;
-		return err_set(err, ERR_USAGE, "device number %u:%u is out of range", e->major,
-			e->minor);
+		return err_set(
+			err, ERR_USAGE, "device number %u:%u is out of range", e->major, e->minor);
 	default:
 		return 0;
 	}

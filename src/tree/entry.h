@@ -71,8 +71,10 @@ int entry_check(const struct entry *entry, struct err *err);
 #define ENTRY_MAJOR_MAX 0xfffu
 #define ENTRY_MINOR_MAX 0xfffffu
 
-/* Whether ext4 has a namespace for the attribute of that name. */
-bool entry_xattr_fits(const char *name);
+/* The name behind the namespace, "" for the POSIX ACLs (whose names are namespaces
+ * to ext4), NULL for a namespace that ext4 has not. */
+const char *entry_xattr_suffix(const char *name);
+#define ENTRY_XATTR_NAME_MAX 255
 
 /* ext4's 34-bit seconds with a signed epoch: 1901 to 2446. */
 #define ENTRY_TIME_MIN (-(INT64_C(1) << 31))

@@ -16,8 +16,8 @@ static int out_of_memory(struct err *err)
 #define FIRST_CAP 4u
 
 /* The slot that holds the name, or the empty one where it would go. */
-static struct tree_node **find_slot(const struct tree_dir *dir, uint32_t hash, const char *name,
-	size_t len)
+static struct tree_node **find_slot(
+	const struct tree_dir *dir, uint32_t hash, const char *name, size_t len)
 {
 	uint32_t mask = dir->cap - 1;
 
@@ -182,8 +182,8 @@ int tree_init(struct tree *tree, struct err *err)
 	return 0;
 }
 
-struct tree_node *tree_lookup(const struct tree *tree, const struct tree_node *node,
-	const char *name, size_t len)
+struct tree_node *tree_lookup(
+	const struct tree *tree, const struct tree_node *node, const char *name, size_t len)
 {
 	const struct tree_dir *dir = &node->inode->dir;
 

@@ -39,9 +39,9 @@ enum tree_flag {
 };
 
 struct tree_inode {
-	uint64_t size;  /* of a file's content; a symlink's target length */
-	int64_t mtime;  /* seconds since 1970, rounded down */
-	uint32_t nsec;  /* of mtime */
+	uint64_t size; /* of a file's content; a symlink's target length */
+	int64_t mtime; /* seconds since 1970, rounded down */
+	uint32_t nsec; /* of mtime */
 	uint32_t uid;
 	uint32_t gid;
 	uint32_t links; /* nodes that share this inode */
@@ -51,14 +51,14 @@ struct tree_inode {
 	uint16_t flags; /* enum tree_flag */
 	struct tree_xattr *xattrs;
 	union {
-		struct tree_dir dir;         /* S_IFDIR */
-		struct extent extent;        /* S_IFREG with one */
-		struct extent *extents;      /* S_IFREG with several; malloc'ed */
-		const char *target;          /* S_IFLNK */
+		struct tree_dir dir;    /* S_IFDIR */
+		struct extent extent;   /* S_IFREG with one */
+		struct extent *extents; /* S_IFREG with several; malloc'ed */
+		const char *target;     /* S_IFLNK */
 		struct {
 			uint32_t major;
 			uint32_t minor;
-		} dev;                       /* S_IFCHR, S_IFBLK */
+		} dev; /* S_IFCHR, S_IFBLK */
 	};
 };
 
@@ -102,8 +102,8 @@ static inline bool tree_is_link(const struct tree_node *node)
 }
 
 /* The child of that name, or NULL. `dir` is a directory. */
-struct tree_node *tree_lookup(const struct tree *tree, const struct tree_node *dir,
-	const char *name, size_t len);
+struct tree_node *tree_lookup(
+	const struct tree *tree, const struct tree_node *dir, const char *name, size_t len);
 
 /* A new inode of no name yet; the tree frees it. mode holds S_IFMT. NULL with
  * ERR_NO_MEMORY. */
