@@ -18,6 +18,32 @@ local function uuid_of(text)
   return ("%s-%s-8%s-%s%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(18, 20), hex:sub(21, 32))
 end
 
+local function without_why(entry)
+  local copy = {}
+  for name, value in pairs(entry) do
+    copy[name] = name ~= "why" and value or nil
+  end
+  return copy
+end
+
+---Put entries into a rootfs or a finished image. An entry may say `why` it is
+---there, for reports; everything else is as in the primitive (see meta/core.lua).
+---@param where banger.rootfs|string # a rootfs, or the path of an image
+---@param entries banger.entry[]
+---@return { injected: integer }
+---@example
+---```lua
+---banger.inject(rootfs, { { path = "/init", source = "init", mode = tonumber("755", 8), why = "starts the machine" } })
+---```
+---Raises `usage`, `not_found` (a source), `no_space`, `ext4`, `io`, `interrupted`.
+function M.inject(where, entries)
+  local copies = {}
+  for i, entry in ipairs(entries) do
+    copies[i] = without_why(entry)
+  end
+  return core.inject(where, copies)
+end
+
 local function parse_size(options, name)
   local value = options[name]
   if value == nil or name == "size" and value == "min" then

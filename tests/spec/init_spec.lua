@@ -32,19 +32,38 @@ describe("mkext4", function()
     end)
   end)
 
+  local rootfs = { chain_id = function() return "chain" end }
+
   it("takes sizes as people write them", function()
     local options = { size = "4G", label = "x" }
-    assert.equal("info", banger.mkext4("rootfs", "out", options))
-    assert.same({ "rootfs", "out", { size = 4294967296, label = "x" } }, given)
+    assert.equal("info", banger.mkext4(rootfs, "out", options))
+    assert.equal(rootfs, given[1])
+    assert.equal("out", given[2])
+    assert.same({ 4294967296, "x" }, { given[3].size, given[3].label })
     assert.equal("4G", options.size)
-    banger.mkext4("rootfs", "out", { free = "512M" })
-    assert.same({ free = 536870912 }, given[3])
-    banger.mkext4("rootfs", "out", { size = "min" })
-    assert.same({ size = "min" }, given[3])
-    banger.mkext4("rootfs", "out", { size = 12345 })
-    assert.same({ size = 12345 }, given[3])
-    banger.mkext4("rootfs", "out")
-    assert.same({}, given[3])
+    banger.mkext4(rootfs, "out", { free = "512M" })
+    assert.same({ nil, 536870912 }, { given[3].size, given[3].free })
+    banger.mkext4(rootfs, "out", { size = "min" })
+    assert.equal("min", given[3].size)
+    banger.mkext4(rootfs, "out", { size = 12345 })
+    assert.equal(12345, given[3].size)
+    banger.mkext4(rootfs, "out")
+    assert.same({}, { given[3].size, given[3].free })
+  end)
+
+  it("makes UUID and hash seed from the seed, else from the layers", function()
+    local function ids(options)
+      banger.mkext4(rootfs, "out", options)
+      return given[3].uuid, given[3].hash_seed
+    end
+    local uuid, hash_seed = ids {}
+    assert.matches("^%x+%-%x+%-8%x%x%x%-[89ab]%x%x%x%-%x+$", uuid)
+    assert.equal(36, #uuid)
+    assert.not_equal(uuid, hash_seed)
+    assert.same({ uuid, hash_seed }, { ids {} })
+    assert.same({ uuid, hash_seed }, { ids { seed = "chain" } })
+    assert.not_equal(uuid, (ids { seed = "other" }))
+    assert.equal("mine", (ids { uuid = "mine" }))
   end)
 
   it("refuses sizes that make no sense", function()
@@ -56,6 +75,20 @@ describe("mkext4", function()
     raises("usage", "size and free exclude each other: one sets the whole, the other what is left",
       banger.mkext4, "rootfs", "out", { size = "4G", free = "1G" })
     assert.is_nil(given)
+  end)
+end)
+
+describe("inject", function()
+  it("lets entries say why they are there", function()
+    local given
+    fake("inject", function(where, entries)
+      given = { where, entries }
+      return { injected = #entries }
+    end)
+    local entries = { { path = "/a", content = "", why = "for a test" }, { path = "/b", target = "a" } }
+    assert.same({ injected = 2 }, banger.inject("rootfs", entries))
+    assert.same({ "rootfs", { { path = "/a", content = "" }, { path = "/b", target = "a" } } }, given)
+    assert.equal("for a test", entries[1].why)
   end)
 end)
 

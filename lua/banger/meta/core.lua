@@ -218,6 +218,16 @@ function tree:close() end
 ---closed before `mkext4`, nothing of it stays.
 ---@class banger.rootfs: banger.tree
 
+local Rootfs = {}
+
+---What the layers are called together: the digest of their diff_ids, as OCI has it.
+---@return string
+---@example
+---```lua
+---print(rootfs:chain_id())
+---```
+function Rootfs:chain_id() end
+
 ---Start an empty tree.
 ---@param options { near: string } # the output it will become: the staging file is made in its directory
 ---@return banger.rootfs
@@ -297,6 +307,7 @@ function core.flatten_layer(rootfs, blob, options) end
 ---@field gid? integer # default 0
 ---@field mtime? number # default: the image's epoch
 ---@field xattrs? table<string, string>
+---@field why? string # for reports; `banger.inject` leaves it out
 
 ---Put entries into a rootfs, or into a finished image. A file never replaces a
 ---directory that is not empty; removing what is absent is fine; a directory that
@@ -316,12 +327,13 @@ function core.inject(where, entries) end
 ---@field size? integer|string # of the file: bytes, "4G", or "min"; default: what is needed, and headroom
 ---@field free? integer|string # exact headroom instead: bytes or "512M"; default 10 % of the content and 64 MiB
 ---@field label? string # at most 16 bytes; default none
----@field uuid? string # default: from the seed
+---@field uuid? string # default of `banger.mkext4`: from the seed
+---@field hash_seed? string # of directories, a UUID; default of `banger.mkext4`: from the seed
 ---@field inodes? integer # default: a tenth and 1024 more than used, or one per 16 KiB
 ---@field journal? boolean # default true
 ---@field epoch? integer # the time that stands for now; default 0
 ---@field sparse? boolean # do not store blocks of zeros; default true
----@field seed? string # UUID and hash seed are made from it; default ""
+---@field seed? string # any text, `banger.mkext4` makes UUID and hash seed of it; default: the rootfs's chain id
 
 ---@class banger.mkext4_info
 ---@field path string
