@@ -92,10 +92,10 @@ local type_bits = {
   socket = tonumber("140000", 8),
 }
 
-local function ownership_commands(image, entry, commands)
+local function ownership_commands(image, path, entry, commands)
   local found = image:stat(entry.path)
   if not found then
-    core.error("not_found", ("%s has no %s"):format(tostring(image), entry.path))
+    core.error("not_found", ("%s has no %s"):format(path, entry.path))
   end
   local function set(field, format, value)
     if value then
@@ -122,7 +122,7 @@ function M.apply_ownership(path, entries)
   do
     local image <close> = core.open(path)
     for _, entry in ipairs(entries) do
-      ownership_commands(image, entry, commands)
+      ownership_commands(image, path, entry, commands)
     end
   end
   if #commands > 0 then

@@ -97,13 +97,13 @@ describe("apply_ownership", function()
 
   before_each(function()
     batches, closed = {}, 0
-    fake("open", function(path)
+    fake("open", function()
       local types = { ["/etc/shadow"] = "file", ["/etc"] = "dir", ["/bin"] = "symlink", ["/dev/sda"] = "block" }
       return setmetatable({
         stat = function(_, name)
           return types[name] and { type = types[name] }
         end,
-      }, { __close = function() closed = closed + 1 end, __tostring = function() return "image " .. path end })
+      }, { __close = function() closed = closed + 1 end })
     end)
     fake("debugfs_batch", function(path, commands, options)
       batches[#batches + 1] = { path, commands, options }
@@ -129,7 +129,7 @@ describe("apply_ownership", function()
   end)
 
   it("changes nothing when a path is missing, or the list is empty", function()
-    raises("not_found", "image x.ext4 has no /nosuch", banger.apply_ownership, "x.ext4",
+    raises("not_found", "x.ext4 has no /nosuch", banger.apply_ownership, "x.ext4",
       { { path = "/etc", uid = 1 }, { path = "/nosuch", uid = 1 } })
     assert.equal(0, banger.apply_ownership("x.ext4", {}))
     assert.same({}, batches)
