@@ -84,8 +84,9 @@ int mkext4(struct tree *tree, struct stage *stage, const char *path,
 			rc = image_write(&im, err);
 		if (!rc)
 			rc = stage_publish(stage, path, im.plan.bytes, err);
-		if (!rc)
-			fill_info(&im, info);
+		fill_info(&im, info);
+		if (rc < 0)
+			stage_explain_space(stage, info->used - info->journal, err);
 	}
 	free(im.nodes);
 	buf_free(&im.placed);

@@ -262,10 +262,10 @@ static int set_xattrs(struct flatten *f, struct tree_inode *inode, struct err *e
 	while (tar_reader_xattr(f->tar, &x)) {
 		const char *suffix = entry_xattr_suffix(x.name);
 
-		if (suffix && strlen(suffix) > ENTRY_XATTR_NAME_MAX)
+		if (suffix && strlen(x.name) > ENTRY_XATTR_NAME_MAX)
 			return entry_error(f, err,
 				"the extended attribute %.64s... has a name of %zu bytes, over %d",
-				x.name, strlen(suffix), ENTRY_XATTR_NAME_MAX);
+				x.name, strlen(x.name), ENTRY_XATTR_NAME_MAX);
 		if (!suffix) {
 			if (note(f, err, FLATTEN_ALTERED,
 				    "the extended attribute %s has no place in ext4", x.name) < 0)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -323,6 +324,33 @@ static int punch(struct stage *st, uint64_t block, uint64_t count, struct err *e
 	return 0;
 }
 
+static int compare_blocks(const void *a, const void *b)
+{
+	const struct extent *x = a, *y = b;
+
+	return (x->block > y->block) - (x->block < y->block);
+}
+
+/* What was released since the last time, neighbours in one call. */
+static int punch_released(struct stage *st, struct err *err)
+{
+	struct extent *fresh = (struct extent *)(st->released.data + st->punched);
+	size_t count = (st->released.len - st->punched) / sizeof(*fresh);
+
+	if (count)
+		qsort(fresh, count, sizeof(*fresh), compare_blocks);
+	for (size_t i = 0, n; i < count; i += n) {
+		uint64_t end = fresh[i].block + fresh[i].count;
+
+		for (n = 1; i + n < count && fresh[i + n].block == end; n++)
+			end += fresh[i + n].count;
+		if (punch(st, fresh[i].block, end - fresh[i].block, err) < 0)
+			return -1;
+	}
+	st->punched = st->released.len;
+	return 0;
+}
+
 int stage_settle(struct stage *st, int *fd, struct err *err)
 {
 	int flags;
@@ -333,21 +361,10 @@ int stage_settle(struct stage *st, int *fd, struct err *err)
 	flags = fcntl(st->out.fd, F_GETFL);
 	if (flags >= 0)
 		fcntl(st->out.fd, F_SETFL, flags & ~O_DIRECT);
-	for (; st->punched < st->released.len; st->punched += sizeof(struct extent)) {
-		const struct extent *e = (const struct extent *)(st->released.data + st->punched);
-
-		if (punch(st, e->block, e->count, err) < 0)
-			return -1;
-	}
+	if (punch_released(st, err) < 0)
+		return -1;
 	*fd = st->out.fd;
 	return 0;
-}
-
-static int compare_blocks(const void *a, const void *b)
-{
-	const struct extent *x = a, *y = b;
-
-	return (x->block > y->block) - (x->block < y->block);
 }
 
 /* A run less what was released of it. `at` is the next released extent. */
@@ -420,12 +437,32 @@ int stage_read(
 	ssize_t n;
 
 	if (stage_settle(st, &fd, err) < 0)
-		return -1;
+		return stage_explain_space(st, st->used * BLOCK, err);
 	n = fd_pread_all(fd, data, len, block * BLOCK + skip);
 	if (n < 0)
 		return err_errno(err, errno, "read the staging file");
 	memset((uint8_t *)data + n, 0, len - (size_t)n);
 	return 0;
+}
+
+int stage_explain_space(struct stage *st, uint64_t needed, struct err *err)
+{
+	const uint64_t mib = (uint64_t)1 << 20;
+	struct statvfs fs;
+	struct stat file;
+	uint64_t given;
+
+	if (err->code != ERR_NO_SPACE || fstatvfs(st->out.fd, &fs) < 0 ||
+		fstat(st->out.fd, &file) < 0)
+		return -1;
+	given = (uint64_t)fs.f_bavail * fs.f_frsize + (uint64_t)file.st_blocks * 512;
+	err_set(err, ERR_NO_SPACE,
+		"the disk is full: the image needs at least %llu MiB of it, %s had %llu MiB free",
+		(unsigned long long)((needed + mib - 1) / mib), st->out.dir,
+		(unsigned long long)(given / mib));
+	err->needed = needed;
+	err->given = given;
+	return -1;
 }
 
 int stage_publish(struct stage *st, const char *path, uint64_t size, struct err *err)

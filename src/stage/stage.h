@@ -67,6 +67,10 @@ int stage_runs(struct stage *stage, struct buf *runs, struct err *err);
  * descriptor is buffered and the caller may write around the contents. */
 int stage_settle(struct stage *stage, int *fd, struct err *err);
 
+/* Turn ERR_NO_SPACE of any call into what people want to know: the image needs
+ * at least `needed` bytes of disk, and this is what there was. */
+int stage_explain_space(struct stage *stage, uint64_t needed, struct err *err);
+
 /* Make the file, `size` bytes long, appear as `path`: see publish_commit. */
 int stage_publish(struct stage *stage, const char *path, uint64_t size, struct err *err);
 

@@ -140,19 +140,23 @@ static int check_failed(const struct writer *w, struct err *err)
 	return w->failed ? err_errno(err, w->failed, "write the image's contents") : 0;
 }
 
+static bool out_of_space(const struct writer *w)
+{
+	return w->failed == ENOSPC || w->failed == EDQUOT;
+}
+
 struct writer_buffer *writer_get(struct writer *w, struct err *err)
 {
 	struct writer_buffer *b;
-	int rc;
+	int rc = 0;
 
 	pthread_mutex_lock(&w->lock);
-	rc = check_failed(w, err);
 	while (!rc && !w->free) {
 		wait_briefly(&w->written, &w->lock);
 		rc = interrupt_check(err);
-		if (!rc)
-			rc = check_failed(w, err);
 	}
+	if (!rc && !out_of_space(w))
+		rc = check_failed(w, err);
 	b = rc ? NULL : w->free;
 	if (b) {
 		w->free = b->next;

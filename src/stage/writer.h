@@ -21,7 +21,9 @@ struct writer;
 struct writer *writer_new(int fd, struct err *err);
 void writer_free(struct writer *writer);
 
-/* Wait for an empty buffer. NULL with a write's error, or when interrupted. */
+/* Wait for an empty buffer. NULL with a write's error, or when interrupted. A full
+ * disk is told by writer_drain only: what is put in from then on is dropped, so
+ * that the caller can find out how much it would have been. */
 struct writer_buffer *writer_get(struct writer *writer, struct err *err);
 
 /* Queue a buffer; it is the writer's from now on. */

@@ -51,7 +51,9 @@ static int fail(struct tar_reader *r, struct err *err)
 		*err = r->err;
 		return -1;
 	}
-	return err_set(err, ERR_LAYER, "bad tar: %s", text ? text : "unknown error");
+	if (!text)
+		text = r->ended ? "it ends inside a header" : "unknown error";
+	return err_set(err, ERR_LAYER, "bad tar: %s", text);
 }
 
 static struct archive *open_archive(struct tar_reader *r)

@@ -50,7 +50,7 @@ static int check_xattrs(const struct entry *e, struct err *err)
 
 		const char *suffix = entry_xattr_suffix(x->name);
 
-		if (!suffix || strlen(suffix) > ENTRY_XATTR_NAME_MAX)
+		if (!suffix || strlen(x->name) > ENTRY_XATTR_NAME_MAX)
 			return err_set(err, ERR_USAGE,
 				"the extended attribute %s has no place in ext4", x->name);
 		if (x->size > UINT16_MAX)

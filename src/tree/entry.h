@@ -74,7 +74,7 @@ int entry_check(const struct entry *entry, struct err *err);
 /* The name behind the namespace, "" for the POSIX ACLs (whose names are namespaces
  * to ext4), NULL for a namespace that ext4 has not. */
 const char *entry_xattr_suffix(const char *name);
-#define ENTRY_XATTR_NAME_MAX 255
+#define ENTRY_XATTR_NAME_MAX 255 /* of the whole name, as Linux has it */
 
 /* ext4's 34-bit seconds with a signed epoch: 1901 to 2446. */
 #define ENTRY_TIME_MIN (-(INT64_C(1) << 31))
