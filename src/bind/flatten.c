@@ -86,7 +86,8 @@ static void limit_field(lua_State *L, const char *key, uint64_t max, uint64_t *v
 	if (lua_getfield(L, -1, key) != LUA_TNIL) {
 		n = lua_tointegerx(L, -1, &ok);
 		if (!ok || n < 1 || (uint64_t)n > max)
-			luaL_error(L, "flatten_layer: limit '%s' must be a whole number from 1 on", key);
+			luaL_error(L, "flatten_layer: limit '%s' must be a whole number from 1 on",
+				key);
 		*value = (uint64_t)n;
 	}
 	lua_pop(L, 1);
@@ -121,7 +122,8 @@ static enum flatten_paths read_paths(lua_State *L)
 		if (strcmp(name, names[i]) == 0)
 			found = i;
 	if (found < 0)
-		luaL_error(L, "flatten_layer: field 'paths' must be \"safe\", \"clamp\" or \"strict\"");
+		luaL_error(L,
+			"flatten_layer: field 'paths' must be \"safe\", \"clamp\" or \"strict\"");
 	lua_pop(L, 1);
 	return (enum flatten_paths)found;
 }

@@ -94,7 +94,8 @@ int extents_build(const struct format *fm, uint32_t ino, uint32_t generation,
 	*blocks = 0;
 	if (!entries)
 		return err_set(err, ERR_NO_MEMORY, "out of memory");
-	lv.room = (uint16_t)((fm->block_size - sizeof(struct ext3_extent_header)) / sizeof(*entries));
+	lv.room =
+		(uint16_t)((fm->block_size - sizeof(struct ext3_extent_header)) / sizeof(*entries));
 	for (size_t i = 0; i < count; i++)
 		entries[i] = leaf_entry(&extents[i]);
 	for (; count > EXTENTS_IN_INODE; lv.depth++) {

@@ -11,8 +11,8 @@
 #define EXTENTS_ROOT     60u /* bytes of i_block */
 
 /* Store `blocks` blocks of data somewhere and tell where each went. */
-typedef int extents_store_fn(void *arg, const uint8_t *data, uint32_t blocks, uint64_t *where,
-	struct err *err);
+typedef int extents_store_fn(
+	void *arg, const uint8_t *data, uint32_t blocks, uint64_t *where, struct err *err);
 
 /* Fill i_block. More than four extents need blocks of their own, handed to
  * `store`; *blocks counts them. */

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 #define ROOT_HEADER (2 * 12 + sizeof(struct ext2_dx_root_info)) /* ".", "..", info */
 #define NODE_HEADER 8                                           /* one empty record */
 
@@ -27,8 +26,8 @@ static int compare_hashes(const void *a, const void *b)
 	return order ? order : (int)x->name_len - (int)y->name_len;
 }
 
-static int hash_entries(const struct format *fm, struct dir_entry *entries, size_t count,
-	struct err *err)
+static int hash_entries(
+	const struct format *fm, struct dir_entry *entries, size_t count, struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct dir_entry *e = &entries[i];
@@ -184,8 +183,8 @@ static int write_node(const struct index *ix, size_t n, struct buf *out, struct 
 	return 0;
 }
 
-static int write_tree(struct index *ix, const struct dir_entry *entries, struct buf *out,
-	struct err *err)
+static int write_tree(
+	struct index *ix, const struct dir_entry *entries, struct buf *out, struct err *err)
 {
 	ix->root_limit = index_limit(ix->fm, ROOT_HEADER);
 	ix->node_limit = index_limit(ix->fm, NODE_HEADER);

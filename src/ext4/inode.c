@@ -21,8 +21,8 @@ static void set_times(const struct inode_fields *f, struct ext2_inode_large *ino
 	inode->i_crtime_extra = time_extra(f->crtime, 0);
 }
 
-static void set_checksum(const struct format *fm, uint32_t ino, struct ext2_inode_large *inode,
-	const uint8_t *bytes)
+static void set_checksum(
+	const struct format *fm, uint32_t ino, struct ext2_inode_large *inode, const uint8_t *bytes)
 {
 	uint32_t crc = format_inode_seed(fm, ino, inode->i_generation);
 

@@ -14,7 +14,7 @@ struct inode_fields {
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t size;
-	uint32_t links; /* of a directory: 1 past 65000 */
+	uint32_t links;  /* of a directory: 1 past 65000 */
 	uint64_t blocks; /* of 4 KiB: contents, extent tree, attribute block */
 	uint32_t flags;
 	uint64_t attribute_block; /* or 0 */

@@ -72,12 +72,13 @@ static errcode_t fd_read_blk64(io_channel io, unsigned long long block, int coun
 	return 0;
 }
 
-static errcode_t fd_write_blk64(io_channel io, unsigned long long block, int count,
-	const void *data)
+static errcode_t fd_write_blk64(
+	io_channel io, unsigned long long block, int count, const void *data)
 {
 	size_t len = byte_count(io, count);
 
-	return fd_pwrite_all(fd_of(io), data, len, block * (uint64_t)io->block_size) < 0 ? errno : 0;
+	return fd_pwrite_all(fd_of(io), data, len, block * (uint64_t)io->block_size) < 0 ? errno
+											 : 0;
 }
 
 static errcode_t fd_read_blk(io_channel io, unsigned long block, int count, void *data)

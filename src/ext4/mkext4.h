@@ -12,11 +12,12 @@
 #define MKEXT4_LABEL_MAX 16u
 
 struct mkext4_options {
-	uint64_t size; /* bytes, exact; 0: the contents, a tenth of them and 64 MiB, at least 64 MiB */
+	uint64_t size; /* bytes, exact; 0: the contents, a tenth of them and 64 MiB, at least 64 MiB
+			*/
 	bool minimal;  /* as small as can be, instead of size */
 	bool has_free; /* instead of size */
 	uint64_t free; /* bytes to be free */
-	uint64_t inodes; /* in all; 0: a tenth more than used and 1024, or one in 16 KiB */
+	uint64_t inodes;   /* in all; 0: a tenth more than used and 1024, or one in 16 KiB */
 	const char *label; /* up to 16 bytes, or NULL */
 	uint8_t uuid[16];
 	uint8_t hash_seed[16]; /* of directory indexes */
@@ -26,9 +27,9 @@ struct mkext4_options {
 };
 
 struct mkext4_info {
-	uint64_t size;  /* bytes, of the file */
-	uint64_t used;  /* bytes */
-	uint64_t free;  /* bytes */
+	uint64_t size; /* bytes, of the file */
+	uint64_t used; /* bytes */
+	uint64_t free; /* bytes */
 	uint64_t inodes;
 	uint64_t inodes_used;
 	uint64_t inodes_free;

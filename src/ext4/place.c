@@ -19,8 +19,8 @@ static int store_extents(struct image *im, const void *data, size_t len, struct 
 }
 
 /* An extents_store_fn. */
-static int store_blocks(void *arg, const uint8_t *data, uint32_t blocks, uint64_t *where,
-	struct err *err)
+static int store_blocks(
+	void *arg, const uint8_t *data, uint32_t blocks, uint64_t *where, struct err *err)
 {
 	struct extent *extents;
 	uint32_t count;
@@ -49,16 +49,16 @@ static int map(struct image *im, struct placed *p, const struct extent *extents,
 {
 	uint32_t blocks;
 
-	if (extents_build(&im->format, p->ino, 0, extents, count, p->root, store_blocks, im, &blocks,
-		    err) < 0)
+	if (extents_build(&im->format, p->ino, 0, extents, count, p->root, store_blocks, im,
+		    &blocks, err) < 0)
 		return -1;
 	p->blocks = total_blocks(extents, count) + blocks;
 	p->mapped = true;
 	return 0;
 }
 
-static int map_data(struct image *im, struct placed *p, const void *data, size_t len,
-	struct err *err)
+static int map_data(
+	struct image *im, struct placed *p, const void *data, size_t len, struct err *err)
 {
 	cleanup(cleanup_free) struct extent *extents = NULL;
 	uint32_t count;
@@ -87,8 +87,8 @@ static struct dir_entry *list_children(const struct tree_dir *dir)
 	return entries;
 }
 
-static int place_dir(struct image *im, const struct tree_node *node, struct placed *p,
-	struct err *err)
+static int place_dir(
+	struct image *im, const struct tree_node *node, struct placed *p, struct err *err)
 {
 	const struct tree_node *parent = node->parent ? node->parent : node;
 	const struct dir_self self = {p->ino, parent->inode->ino, 0};
@@ -110,8 +110,8 @@ static int place_dir(struct image *im, const struct tree_node *node, struct plac
 }
 
 /* The file's extents with its holes filled by blocks of their own. */
-static int fill_holes(struct image *im, const struct tree_inode *inode, struct buf *filled,
-	struct err *err)
+static int fill_holes(
+	struct image *im, const struct tree_inode *inode, struct buf *filled, struct err *err)
 {
 	const struct extent *extents = tree_extents(inode);
 	uint64_t end = (inode->size + LAYOUT_BLOCK_SIZE - 1) >> LAYOUT_BLOCK_BITS, at = 0;
@@ -120,8 +120,8 @@ static int fill_holes(struct image *im, const struct tree_inode *inode, struct b
 		bool last = i == inode->extent_count;
 		uint64_t next = last ? end : extents[i].file_block;
 
-		if (next > at &&
-			stage_reserve(im->stage, (uint32_t)at, (uint32_t)(next - at), filled, err) < 0)
+		if (next > at && stage_reserve(im->stage, (uint32_t)at, (uint32_t)(next - at),
+					 filled, err) < 0)
 			return -1;
 		if (last)
 			break;
@@ -132,8 +132,8 @@ static int fill_holes(struct image *im, const struct tree_inode *inode, struct b
 	return 0;
 }
 
-static int place_file(struct image *im, const struct tree_inode *inode, struct placed *p,
-	struct err *err)
+static int place_file(
+	struct image *im, const struct tree_inode *inode, struct placed *p, struct err *err)
 {
 	struct buf filled = {0};
 	int rc;
@@ -149,8 +149,8 @@ static int place_file(struct image *im, const struct tree_inode *inode, struct p
 }
 
 /* A block is checksummed with its own number, which is the next one. */
-static int place_attributes(struct image *im, const struct tree_inode *inode, struct placed *p,
-	struct err *err)
+static int place_attributes(
+	struct image *im, const struct tree_inode *inode, struct placed *p, struct err *err)
 {
 	struct xattr_layout layout;
 	int rc = 0;
@@ -163,7 +163,8 @@ static int place_attributes(struct image *im, const struct tree_inode *inode, st
 		uint64_t where = 0;
 		rc = store_blocks(im, layout.block, 1, &where, err);
 		if (!rc && where != p->attribute_block)
-			rc = err_set(err, ERR_EXT4, "internal error: an attribute block went astray");
+			rc = err_set(
+				err, ERR_EXT4, "internal error: an attribute block went astray");
 	}
 	xattr_layout_free(&layout);
 	return rc;

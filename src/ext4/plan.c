@@ -4,11 +4,11 @@
 
 #include "stage/layout.h"
 
-#define MIB            ((uint64_t)1 << 20)
-#define FLOOR_BYTES    (64 * MIB) /* the smallest image made without being asked */
-#define HEADROOM_BYTES (64 * MIB)
-#define INODE_SIZE     256u
-#define PER_BLOCK      (LAYOUT_BLOCK_SIZE / INODE_SIZE) /* inodes */
+#define MIB                  ((uint64_t)1 << 20)
+#define FLOOR_BYTES          (64 * MIB) /* the smallest image made without being asked */
+#define HEADROOM_BYTES       (64 * MIB)
+#define INODE_SIZE           256u
+#define PER_BLOCK            (LAYOUT_BLOCK_SIZE / INODE_SIZE) /* inodes */
 #define INODES_PER_GROUP_MAX (LAYOUT_BLOCK_SIZE * 8)
 
 static uint64_t div_up(uint64_t n, uint64_t by)
@@ -175,7 +175,8 @@ static uint64_t headroom(const struct plan_request *rq)
 
 static int too_large(struct err *err)
 {
-	return err_set(err, ERR_USAGE, "the image would be larger than the 2 TiB this program makes");
+	return err_set(
+		err, ERR_USAGE, "the image would be larger than the 2 TiB this program makes");
 }
 
 static int plan_exact(const struct plan_request *rq, struct plan *p, struct err *err)
@@ -203,8 +204,8 @@ int plan_make(const struct plan_request *rq, struct plan *p, struct err *err)
 	uint64_t low = 1024, floor = FLOOR_BYTES / LAYOUT_BLOCK_SIZE, blocks;
 
 	if (rq->inode_goal && rq->inode_goal < rq->inodes) {
-		err_set(err, ERR_NO_SPACE, "the image needs %u inodes, %llu are asked for", rq->inodes,
-			(unsigned long long)rq->inode_goal);
+		err_set(err, ERR_NO_SPACE, "the image needs %u inodes, %llu are asked for",
+			rq->inodes, (unsigned long long)rq->inode_goal);
 		return -1;
 	}
 	*p = (struct plan){0};

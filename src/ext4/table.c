@@ -138,8 +138,8 @@ int image_write_tables(struct image *im, ext2_filsys fs, struct err *err)
 			count = per_group - index;
 		if (count > BATCH_INODES)
 			count = BATCH_INODES;
-		if (write_batch(&t, ino, count, offset + (uint64_t)index * EXT4_INODE_SIZE, data, err) <
-			0)
+		if (write_batch(&t, ino, count, offset + (uint64_t)index * EXT4_INODE_SIZE, data,
+			    err) < 0)
 			return -1;
 		ino += count;
 	}

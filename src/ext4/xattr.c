@@ -249,8 +249,8 @@ static int place(const struct format *fm, struct attribute *attributes, size_t c
 	}
 	if (block_used > fm->block_size)
 		return err_set(err, ERR_EXT4,
-			"its extended attributes need %zu bytes, over the %u of a block", block_used,
-			fm->block_size);
+			"its extended attributes need %zu bytes, over the %u of a block",
+			block_used, fm->block_size);
 	return 0;
 }
 
