@@ -57,6 +57,7 @@ for i, layer in ipairs(image.layers) do
   })
   shown:finish()
 end
+local flattened = banger.host.clock()
 
 -- 3. Add what a machine needs and a container does not.
 local injected, warnings = {}, {}
@@ -75,6 +76,7 @@ local info = banger.mkext4(rootfs, options.out, {
 })
 
 -- 5. Say what came out.
+local ended = banger.host.clock()
 report.notes(layers, warnings)
 report.print(options.quiet and "digest" or options.json and "json" or "text", {
   image = image,
@@ -82,5 +84,6 @@ report.print(options.quiet and "digest" or options.json and "json" or "text", {
   layers = layers,
   injected = injected,
   warnings = warnings,
-  seconds = banger.host.clock() - begun,
+  seconds = ended - begun,
+  seconds_finish = ended - flattened,
 })

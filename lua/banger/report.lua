@@ -12,6 +12,7 @@ local M = {}
 ---@field injected banger.guest_entry[]
 ---@field warnings string[]
 ---@field seconds number
+---@field seconds_finish number # of these, after the last layer
 
 local SHOWN_NOTES = 5
 
@@ -84,6 +85,7 @@ function M.object(build)
     injected = describe_injected(build.injected),
     warnings = build.warnings,
     seconds = build.seconds,
+    seconds_finish = build.seconds_finish,
   }
   for name, value in pairs(build.info) do
     object[name] = value
