@@ -59,7 +59,7 @@ static int open_named(struct publish *pub, struct err *err)
 		if (errno != EEXIST)
 			break;
 	}
-	return err_errno(err, errno, "create a file in %s", pub->dir);
+	return err_set(err, ERR_IO, "cannot create a file in %s: %s", pub->dir, strerror(errno));
 }
 
 int publish_open(struct publish *pub, const char *target, struct err *err)

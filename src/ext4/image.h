@@ -39,6 +39,9 @@ struct image {
 /* number.c: make lost+found and number all inodes. */
 int image_number(struct image *image, struct err *err);
 
+/* compact.c: move contents into the holes that removed files left. */
+int image_compact(struct image *image, struct err *err);
+
 /* place.c: put directories, attribute blocks, extent trees and long symbolic
  * links behind the contents. */
 int image_place(struct image *image, struct err *err);

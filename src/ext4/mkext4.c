@@ -28,8 +28,7 @@ static void init(
 	memcpy(im->format.hash_seed, o->hash_seed, sizeof(o->hash_seed));
 }
 
-/* Everything that can be found wanting before the image is written. */
-static int prepare(struct image *im, struct err *err)
+static int place_and_plan(struct image *im, struct err *err)
 {
 	struct plan_request rq = {
 		.size = im->options->size,
@@ -40,12 +39,41 @@ static int prepare(struct image *im, struct err *err)
 		.journal = im->options->journal,
 	};
 
-	if (image_number(im, err) < 0 || image_place(im, err) < 0)
+	im->placed.len = 0;
+	if (image_place(im, err) < 0)
 		return -1;
 	rq.data_end = stage_end(im->stage);
 	rq.data_used = stage_used(im->stage);
 	rq.inodes = im->last_ino;
 	return plan_make(&rq, &im->plan, err);
+}
+
+/* Everything that can be found wanting before the image is written. Holes among
+ * the contents cost nothing on disk and are free space to the guest, so they are
+ * closed only for a size that they stand in the way of. */
+static int prepare(struct image *im, struct stage_mark *mark, bool *spent, struct err *err)
+{
+	const struct mkext4_options *o = im->options;
+	bool holes = stage_holes(im->stage) > 0, compact = holes && (o->minimal || o->has_free);
+	int rc;
+
+	if (image_number(im, err) < 0)
+		return -1;
+	if (!compact) {
+		rc = place_and_plan(im, err);
+		if (rc == 0 || !holes || err->code != ERR_NO_SPACE)
+			return rc;
+		if (stage_rewind(im->stage, *mark, err) < 0) {
+			*spent = true;
+			return -1;
+		}
+	}
+	if (image_compact(im, err) < 0) {
+		*spent = true;
+		return -1;
+	}
+	*mark = stage_mark(im->stage);
+	return place_and_plan(im, err);
 }
 
 static void fill_info(const struct image *im, struct mkext4_info *info)
@@ -74,9 +102,9 @@ int mkext4(struct tree *tree, struct stage *stage, const char *path,
 	if (check_options(options, err) < 0)
 		return -1;
 	init(&im, tree, stage, options);
-	rc = prepare(&im, err);
+	rc = prepare(&im, &mark, spent, err);
 	if (rc < 0) {
-		*spent = stage_rewind(stage, mark, &ignored) < 0;
+		*spent = *spent || stage_rewind(stage, mark, &ignored) < 0;
 	} else {
 		*spent = true;
 		rc = stage_settle(stage, &im.fd, err);

@@ -1,4 +1,4 @@
-#include "stage/stage.h"
+#include "stage/private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,25 +11,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
-#include "base/publish.h"
-#include "stage/writer.h"
 
 #define BLOCK       ((size_t)LAYOUT_BLOCK_SIZE)
-#define EXTENT_MAX  32768u                 /* blocks of an initialised ext4 extent */
 #define FILE_BLOCKS ((uint64_t)UINT32_MAX) /* ext4's longest file */
-
-struct stage {
-	struct publish out;
-	struct writer *writer;
-	struct writer_buffer *buffer; /* being filled, or NULL */
-	uint64_t next;                /* where the next block goes */
-	uint64_t used;
-	uint64_t position;   /* in the file under way, bytes */
-	size_t partial;      /* bytes of a block begun in the buffer's free slot */
-	struct buf extents;  /* of the file under way */
-	struct buf released; /* extents given back; never used again */
-	size_t punched;      /* bytes of `released` that are punched already */
-};
 
 /* ---- blocks -------------------------------------------------------------------- */
 
@@ -78,7 +62,8 @@ static int commit(struct stage *st, uint64_t file_block, size_t count, struct er
 	st->used += count;
 	st->buffer->count += (uint32_t)count;
 	if (last && last->block + last->count == fresh.block &&
-		last->file_block + last->count == file_block && last->count + count <= EXTENT_MAX) {
+		last->file_block + last->count == file_block &&
+		last->count + count <= STAGE_EXTENT_MAX) {
 		last->count += fresh.count;
 		return 0;
 	}
@@ -235,8 +220,8 @@ int stage_reserve(
 {
 	submit(st);
 	while (count) {
-		struct extent e = {
-			file_block, count < EXTENT_MAX ? count : EXTENT_MAX, layout_skip(st->next)};
+		struct extent e = {file_block, count < STAGE_EXTENT_MAX ? count : STAGE_EXTENT_MAX,
+			layout_skip(st->next)};
 		uint64_t run = layout_run(e.block);
 
 		if (e.count > run)

@@ -55,6 +55,24 @@ struct stage_mark stage_mark(const struct stage *stage);
 /* Forget all that was put in since the mark, none of it released. */
 int stage_rewind(struct stage *stage, struct stage_mark mark, struct err *err);
 
+/* Blocks before stage_end that were released. */
+uint64_t stage_holes(const struct stage *stage);
+
+/* Close the holes: call stage_compact_begin, then stage_compact_extent for every
+ * extent in use, which moves what lies too far back into holes and appends where
+ * it lies now to `moved`; then stage_compact_end. The order of the calls decides
+ * where things go. A failure in between leaves the stage of no use. */
+struct compaction {
+	uint64_t end;     /* all will lie before it */
+	struct buf holes; /* of struct extent, in order */
+	size_t hole;      /* the next one */
+};
+
+int stage_compact_begin(struct stage *stage, struct compaction *compaction, struct err *err);
+int stage_compact_extent(struct stage *stage, struct compaction *compaction,
+	const struct extent *extent, struct buf *moved, struct err *err);
+int stage_compact_end(struct stage *stage, struct compaction *compaction, struct err *err);
+
 /* Read bytes of block `block` on, from what was put in. */
 int stage_read(
 	struct stage *stage, uint64_t block, size_t skip, void *data, size_t len, struct err *err);
