@@ -6,8 +6,8 @@
 --   model:apply { tar.file("a", "x"), tar.file ".wh.b" }
 --   local tree = model:tree()
 --
--- Where a layer does what the rules leave open, model.open is set; where a link
--- came before its target, model.forward.
+-- Where a layer does what the rules leave open, model.open is set; where it does
+-- what a peer is known to fail at, model.hard says what.
 --
 -- A directory is { names = { name -> { inode, layer } } }: `layer` is the one
 -- that put the name there, which is what a marker asks about.
@@ -25,7 +25,7 @@ local function made()
 end
 
 function M.new()
-  return setmetatable({ root = made(), layer = 0, followed = {} }, M)
+  return setmetatable({ root = made(), layer = 0, followed = {}, sources = {} }, M)
 end
 
 --- The components of a path; "." and empty ones are none.
@@ -56,7 +56,10 @@ function M:walk(names, missing)
       if inode.type == "symlink" then
         self.followed[#self.followed + 1] = { dir = here, name = name, inode = inode, layer = slot.layer }
         hops = hops + 1
-        if hops > MAX_LINKS then return nil end
+        if hops > MAX_LINKS then
+          self.hard = "a loop of links"
+          return nil
+        end
         if inode.target:sub(1, 1) == "/" then stack = { self.root } end
         local more = components(inode.target)
         for i = #more, 1, -1 do todo[#todo + 1] = more[i] end
@@ -122,21 +125,50 @@ function M:place_dir(e, names, last)
   end
 end
 
---- The inode that a hard link's target names, not followed; or nil.
+--- The inode that a hard link's target names, not followed; or nil. And the
+--- name's slot.
 function M:target(e)
   local names, last = split(e.link)
   local parent = self:find(names)
   local slot = parent and last and parent.names[last]
-  return slot and slot.inode
+  return slot and slot.inode, slot
 end
 
+--- Gives the link's name to the target's inode; to a stand-in when there is no
+--- target yet: the name is taken from here on, the inode comes at the end.
 function M:place_link(e)
-  local inode = self:target(e)
-  if not inode then return false end
-  if inode.type == "dir" then bad("hard link to a directory") end
+  local inode, source = self:target(e)
+  if inode and inode.type == "dir" then bad("hard link to a directory") end
+  self.sources[#self.sources + 1] = source
+  local waits = not inode or inode.type == "awaited"
   local names, last = split(e.name)
-  self:make(names).names[last] = { inode = inode, layer = self.layer }
-  return true
+  local parent = self:make(names)
+  if source and parent.names[last] == source then self.open = true end -- a link to itself
+  local slot = { inode = waits and { type = "awaited", entry = e } or inode, layer = self.layer }
+  parent.names[last] = slot
+  if waits then
+    self.hard = "a link before its target"
+    return { name = e.name, slot = slot }
+  end
+end
+
+--- Targets whose names this layer took away after, or by, linking to them.
+function M:check_sources()
+  for _, slot in ipairs(self.sources) do
+    if not self:reaches(slot) then self.hard = "a link to a name that its layer takes away" end
+  end
+end
+
+--- True when a name is still part of the image.
+function M:reaches(slot)
+  local todo = { self.root }
+  while #todo > 0 do
+    for _, other in pairs(table.remove(todo).names) do
+      if other == slot then return true end
+      if other.inode.names then todo[#todo + 1] = other.inode end
+    end
+  end
+  return false
 end
 
 function M:place(e)
@@ -146,27 +178,27 @@ function M:place(e)
   self:make(names).names[last] = { inode = inode_of(e), layer = self.layer }
 end
 
---- True when this layer already has the name.
-function M:is_ours(path)
-  local names, last = split(path)
-  local dir = self:find(names)
-  local slot = dir and dir.names[last]
-  return slot and slot.layer == self.layer
-end
-
---- Links whose target comes later in the layer: as long as one resolves,
---- another may.
-function M:place_later(links)
+--- Links whose target came later in the layer: as long as one is found,
+--- another may be.
+function M:resolve_later(waiting)
   local progress = true
-  while progress and #links > 0 do
+  while progress and #waiting > 0 do
     local rest = {}
-    for _, e in ipairs(links) do
-      if self:is_ours(e.name) then self.open = true end
-      if not self:place_link(e) then rest[#rest + 1] = e end
+    for _, w in ipairs(waiting) do
+      local inode = self:target(w.slot.inode.entry)
+      if not self:reaches(w.slot) then
+        self.open = true -- something took the link's name, or its place
+      elseif inode and inode.type == "dir" then
+        bad("hard link to a directory")
+      elseif inode and inode.type ~= "awaited" then
+        w.slot.inode = inode
+      else
+        rest[#rest + 1] = w
+      end
     end
-    progress, links = #rest < #links, rest
+    progress, waiting = #rest < #waiting, rest
   end
-  if #links > 0 then bad("%s: no target %s", links[1].name, links[1].link) end
+  if #waiting > 0 then bad("%s: no target", waiting[1].name) end
 end
 
 -- ---- markers --------------------------------------------------------------------
@@ -207,6 +239,15 @@ local function marker(path)
   return names, name
 end
 
+--- A link that an entry went through and a marker of the same layer hides.
+function M:check_hidden_links(actions)
+  for _, f in ipairs(self.followed) do
+    for _, action in ipairs(actions) do
+      if action.dir == f.dir and (not action.name or action.name == f.name) then self.open = true end
+    end
+  end
+end
+
 --- Markers act on the layer as it is when all its entries are in. All are
 --- looked up before the first acts.
 function M:apply_markers(markers)
@@ -218,6 +259,7 @@ function M:apply_markers(markers)
   for i = before + 1, #self.followed do
     if self.followed[i].layer == self.layer then self.open = true end
   end
+  self:check_hidden_links(actions)
   for _, action in ipairs(actions) do
     if action.dir and not action.name then
       self:hide_children(action.dir)
@@ -244,26 +286,35 @@ local function kind(path)
   return names[#names] and names[#names]:sub(1, 4) == ".wh." and "marker" or "entry"
 end
 
+--- What a peer that acts on markers at once would run into.
+function M:foresee(entries)
+  for _, e in ipairs(entries) do
+    if kind(e.name) == "marker" then self:find((marker(e.name))) end
+  end
+  self.followed = {}
+end
+
 --- Applies one layer, a list of entries as support.tar takes them.
 ---@param entries table[]
 function M:apply(entries)
   self.layer = self.layer + 1
-  self.open, self.forward, self.followed = false, false, {}
+  self.open, self.hard, self.followed, self.sources = false, false, {}, {}
+  self:foresee(entries)
   local markers, later = {}, {}
   for _, e in ipairs(entries) do
     local what = kind(e.name)
     if what == "marker" then
       markers[#markers + 1] = e.name
     elseif what == "entry" and e.type == "hardlink" then
-      if not self:place_link(e) then later[#later + 1] = e end
+      later[#later + 1] = self:place_link(e)
     elseif what == "entry" then
       self:place(e)
     end
   end
-  self.forward = #later > 0
-  self:place_later(later)
+  self:resolve_later(later)
   self:apply_markers(markers)
   self:check_followed()
+  self:check_sources()
 end
 
 --- The image as a tree (support.tree).

@@ -157,7 +157,7 @@ function M.stack(seed, tame)
     for _ = 1, 20 do
       local layer = draft(r, m, known, tame)
       local after = accepted(layers, layer)
-      if after and not (tame and after.forward) then
+      if after and not (tame and after.hard) then
         layers[#layers + 1], m = layer, after
         break
       end
@@ -194,10 +194,11 @@ local function without(layers, i, j)
   return out
 end
 
-local function valid(layers)
+local function valid(layers, tame)
   local below = {}
   for _, layer in ipairs(layers) do
-    if not accepted(below, layer) then return false end
+    local after = accepted(below, layer)
+    if not after or (tame and after.hard) then return false end
     below[#below + 1] = layer
   end
   return true
@@ -206,14 +207,15 @@ end
 --- Takes entries away as long as the stack still fails.
 ---@param layers table[]
 ---@param fails fun(layers: table[]): boolean
-function M.shrink(layers, fails)
+---@param tame? table as for stack
+function M.shrink(layers, fails, tame)
   local again = true
   while again do
     again = false
     for i = #layers, 1, -1 do
       for j = #layers[i], 1, -1 do
         local fewer = without(layers, i, j)
-        if valid(fewer) and fails(fewer) then layers, again = fewer, true end
+        if valid(fewer, tame) and fails(fewer) then layers, again = fewer, true end
       end
     end
   end
