@@ -262,12 +262,15 @@ static int image_read(lua_State *L)
 	struct image *image = check_open(L, 1);
 	const char *path = luaL_checkstring(L, 2);
 	uint64_t offset = size_option(L, 3, "offset", 0), len;
-	struct scratch *s = push_scratch(L);
-	uint32_t ino = find_or_raise(L, image, path, NULL);
+	struct scratch *s;
+	uint32_t ino;
 	luaL_Buffer b;
 	struct err err;
 	ssize_t n;
 
+	lua_settop(L, 3);
+	s = push_scratch(L);
+	ino = find_or_raise(L, image, path, NULL);
 	stat_or_raise(L, image, ino, &s->stat);
 	if (!S_ISREG(s->stat.mode)) {
 		err_set(&err, ERR_USAGE, "%s: not a regular file", path);
