@@ -3,22 +3,35 @@
 
 #include "rootfs/layer.h"
 
+enum pending_state {
+	WAITING,
+	WALKED, /* on the chain of links being followed */
+	STUCK,  /* its chain leads nowhere, for this pass */
+	SETTLED,
+};
+
 /* A hard link whose target had not come yet. */
 struct pending {
+	enum pending_state state;
 	struct tree_node *node;
 	struct tree_inode *placeholder;
 	char *path;
 	char *target; /* clean */
 };
 
-/* What a hard link can name now: not a link that waits itself, and not what a
- * whiteout of this layer hides while something may yet replace it. */
+static bool is_pending(const struct tree_node *node)
+{
+	return node->inode->flags & TREE_PENDING;
+}
+
+/* What a hard link can name: not what a whiteout of this layer hides while
+ * something may yet replace it. It may be a link that waits itself. */
 static struct tree_node *find_target(
 	struct layer *l, const char *target, bool hidden_too, struct err *err)
 {
 	struct tree_node *node = resolve_find(&l->rootfs->tree, target, strlen(target), false, err);
 
-	if (!node || (node->inode->flags & TREE_PENDING))
+	if (!node)
 		return NULL;
 	if (!hidden_too && node->layer < l->layer && node->hidden == l->layer)
 		return NULL;
@@ -49,6 +62,8 @@ static int put_pending(struct layer *l, struct tree_node *dir, const char *name,
 		p.placeholder = tree_inode_new(&l->rootfs->tree, S_IFREG, err);
 	if (p.placeholder) {
 		p.placeholder->flags = TREE_PENDING;
+		/* Its place in the list, so that a link to it finds it. */
+		p.placeholder->size = l->pending.len / sizeof(p);
 		p.node = layer_put(l, dir, name, len, p.placeholder, err);
 	}
 	if (p.node && buf_append(&l->pending, &p, sizeof(p), err) == 0)
@@ -73,9 +88,9 @@ int layer_put_hardlink(struct layer *l, const struct tar_entry *e, struct tree_n
 	if (!rc) {
 		target.len--;
 		node = find_target(l, target.data, false, err);
-		if (node)
+		if (node && !is_pending(node))
 			rc = link_to(l, dir, name, len, node, err);
-		else if (err->code != ERR_NONE) {
+		else if (!node && err->code != ERR_NONE) {
 			err_prefix(err, "hard link target %.256s", e->target);
 			rc = layer_entry_prefix(l, err);
 		} else
@@ -85,61 +100,80 @@ int layer_put_hardlink(struct layer *l, const struct tar_entry *e, struct tree_n
 	return rc;
 }
 
-/* Resolve a waiting link. 1: done, or replaced since by a later entry; 0: its
- * target is still not there. */
-static int settle_pending(
-	struct layer *l, const struct pending *p, bool hidden_too, struct err *err)
-{
-	struct tree_node *target;
-
-	if (!p->placeholder->links)
-		return 1;
-	l->raw = p->path;
-	target = find_target(l, p->target, hidden_too, err);
-	if (!target)
-		return 0;
-	if (tree_is_dir(target))
-		return layer_entry_error(l, err, "a hard link to a directory");
-	tree_relink(&l->rootfs->tree, p->node, target->inode);
-	return 1;
-}
-
-/* Links may wait for links: go round while any is resolved. */
-static int settle_all(struct layer *l, bool hidden_too, size_t *left, struct err *err)
+/* Follow the links that wait for each other from number i on, to what the last of
+ * them names; NULL when that is not there. All on the way are WALKED. */
+static struct tree_node *follow(struct layer *l, size_t i, bool hidden_too, struct err *err)
 {
 	struct pending *all = (struct pending *)l->pending.data;
-	size_t count = l->pending.len / sizeof(*all), before;
+	struct tree_node *target;
 
-	do {
-		before = *left;
-		for (size_t i = 0; i < count; i++) {
-			int rc;
+	for (;;) {
+		all[i].state = WALKED;
+		target = find_target(l, all[i].target, hidden_too, err);
+		if (!target || !is_pending(target))
+			return target;
+		i = (size_t)target->inode->size;
+		if (all[i].state != WAITING)
+			return NULL;
+	}
+}
 
-			if (!all[i].node)
-				continue;
-			rc = settle_pending(l, &all[i], hidden_too, err);
-			if (rc < 0)
-				return -1;
-			if (rc) {
-				all[i].node = NULL;
-				--*left;
-			}
-		}
-	} while (*left && *left < before);
+/* The same way again: all on it are links to `target`, or STUCK without one. */
+static int settle_chain(
+	struct layer *l, size_t i, bool hidden_too, struct tree_node *target, struct err *err)
+{
+	struct pending *all = (struct pending *)l->pending.data;
+	struct tree_node *next;
+
+	while (all[i].state == WALKED) {
+		l->raw = all[i].path;
+		if (target && tree_is_dir(target))
+			return layer_entry_error(l, err, "a hard link to a directory");
+		next = find_target(l, all[i].target, hidden_too, err);
+		all[i].state = target ? SETTLED : STUCK;
+		if (target)
+			tree_relink(&l->rootfs->tree, all[i].node, target->inode);
+		if (!next || !is_pending(next))
+			break;
+		i = (size_t)next->inode->size;
+	}
+	return 0;
+}
+
+static int settle_all(struct layer *l, bool hidden_too, struct err *err)
+{
+	struct pending *all = (struct pending *)l->pending.data;
+	size_t count = l->pending.len / sizeof(*all);
+
+	for (size_t i = 0; i < count; i++) {
+		/* A later entry of the same name has taken its place. */
+		if (!all[i].placeholder->links)
+			all[i].state = SETTLED;
+		else if (all[i].state == STUCK)
+			all[i].state = WAITING;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct tree_node *target;
+
+		if (all[i].state != WAITING)
+			continue;
+		target = follow(l, i, hidden_too, err);
+		if (settle_chain(l, i, hidden_too, target, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
 int layer_resolve_links(struct layer *l, struct err *err)
 {
 	struct pending *all = (struct pending *)l->pending.data;
-	size_t left = l->pending.len / sizeof(*all);
 
-	if (settle_all(l, false, &left, err) < 0 || settle_all(l, true, &left, err) < 0)
+	if (settle_all(l, false, err) < 0 || settle_all(l, true, err) < 0)
 		return -1;
-	for (size_t i = 0; left && i < l->pending.len / sizeof(*all); i++)
-		if (all[i].node)
+	for (size_t i = 0; i < l->pending.len / sizeof(*all); i++)
+		if (all[i].state == STUCK)
 			return err_set(err, ERR_LAYER,
-				"entry %s: its hard link target %s is not in the image",
+				"entry %.256s: its hard link target %.256s is not in the image",
 				all[i].path, all[i].target);
 	return 0;
 }
