@@ -191,13 +191,14 @@ function tree:exists(path) end
 function tree:resolve(path) end
 
 ---@class banger.df
----@field size integer # bytes
 ---@field used integer # bytes; of a rootfs: what is staged
----@field free integer # bytes
----@field inodes integer
----@field inodes_used integer
----@field inodes_free integer
----@field files integer
+---@field size? integer # bytes; a rootfs has no size yet, and none of the next
+---@field free? integer # bytes
+---@field inodes? integer
+---@field inodes_used? integer
+---@field inodes_free? integer
+---@field files? integer # of a rootfs: names
+---@field layers? integer # of a rootfs
 
 ---Space and inodes.
 ---@return banger.df
@@ -240,9 +241,9 @@ function core.rootfs(options) end
 
 ---@class banger.limits
 ---@field layers? integer # default 512
----@field entries? integer # of a layer, default 20000000
----@field depth? integer # of directories, default 1024
----@field bytes? integer # unpacked, default 256 GiB
+---@field entries? integer # of all layers, default 20000000
+---@field depth? integer # components of a path, default 1024
+---@field bytes? integer # unpacked, and of all files' contents; default 256 GiB
 
 ---@class banger.flatten_progress
 ---@field bytes integer # compressed bytes so far
