@@ -20,11 +20,12 @@ static void cleanup_rest(struct rest *rest)
 static size_t next_component(struct rest *rest, const char **name)
 {
 	for (;;) {
-		const char *p = rest->text.data + rest->at, *slash;
 		size_t left = rest->text.len - rest->at, len;
+		const char *p, *slash;
 
 		if (!left)
 			return 0;
+		p = rest->text.data + rest->at;
 		slash = memchr(p, '/', left);
 		len = slash ? (size_t)(slash - p) : left;
 		rest->at += slash ? len + 1 : len;

@@ -71,13 +71,13 @@ static int inflate_member(struct decoder *d, struct inflate_state *state, size_t
 		state->next_out = d->out + *filled;
 		state->avail_out = (uint32_t)(d->out_size - *filled);
 		rc = isal_inflate(state);
-		size_t taken = d->in_len - state->avail_in;
-		bool stuck = !d->in_len && state->avail_out;
-		d->in += taken;
-		d->in_len = state->avail_in;
-		*filled = d->out_size - state->avail_out;
+		/* First of all: behind bad data isa-l's counts are wrong too. */
 		if (rc != ISAL_DECOMP_OK && rc != ISAL_END_INPUT)
 			return corrupt(err, isal_message(rc));
+		bool stuck = !d->in_len && state->avail_out;
+		d->in += d->in_len - state->avail_in;
+		d->in_len = state->avail_in;
+		*filled = d->out_size - state->avail_out;
 		if (*filled == d->out_size) {
 			*cancelled = decoder_emit(d, *filled);
 			*filled = 0;

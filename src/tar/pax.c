@@ -177,9 +177,12 @@ static int64_t parse_size(const uint8_t *field, size_t len)
 		}
 		return field[0] == 0x80 ? n : -1;
 	}
-	for (size_t i = 0; i < len && field[i]; i++)
-		if (field[i] >= '0' && field[i] <= '7')
-			n = n * 8 + (field[i] - '0');
+	while (len && (*field == ' ' || *field == '\t')) {
+		field++;
+		len--;
+	}
+	for (size_t i = 0; i < len && field[i] >= '0' && field[i] <= '7'; i++)
+		n = n * 8 + (field[i] - '0');
 	return n;
 }
 
@@ -265,6 +268,12 @@ static bool is_zero(const uint8_t *block)
 	return true;
 }
 
+/* An old GNU sparse map that goes on in a block of its own. */
+static bool map_goes_on(const uint8_t *h)
+{
+	return memcmp(h + 257, "ustar  ", 8) == 0 && h[386] && h[482];
+}
+
 static void take_header(struct pax_scan *s)
 {
 	int64_t size = parse_size(s->block + 124, 12);
@@ -294,7 +303,7 @@ static void take_header(struct pax_scan *s)
 	s->data_size = -1;
 	skip(s, size);
 	s->group = s->offset + s->left;
-	if (type == 'S' && s->block[482]) {
+	if (map_goes_on(s->block)) {
 		s->state = AT_SPARSE;
 		s->group += BLOCK;
 	}
