@@ -1,14 +1,13 @@
-/* Finished images: open and what the handle can do, inject, debugfs_batch. */
+/* Finished images: open and what the handle can do; inject. */
 #include <lauxlib.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "bind/bind.h"
+#include "bind/debugfs.h"
 #include "bind/entry.h"
 #include "bind/rootfs.h"
 #include "bind/stat.h"
-#include "ext4/debugfs.h"
 #include "ext4/edit.h"
 #include "ext4/read.h"
 
@@ -28,8 +27,6 @@ struct scratch {
 	struct buf path;
 	struct ext4_stat stat;
 	struct ext4_names names;
-	struct buf *outputs;
-	size_t output_count;
 };
 
 static struct image *check_open(lua_State *L, int arg)
@@ -45,9 +42,6 @@ static void free_scratch(struct scratch *s)
 	buf_free(&s->path);
 	ext4_stat_free(&s->stat);
 	ext4_names_free(&s->names);
-	for (size_t i = 0; i < s->output_count; i++)
-		buf_free(&s->outputs[i]);
-	free(s->outputs);
 	memset(s, 0, sizeof(*s));
 }
 
@@ -457,98 +451,6 @@ static int inject(lua_State *L)
 	return 1;
 }
 
-/* One command, from the table on the top, as strings that `anchors` keeps. */
-static void check_command(lua_State *L, int anchors, struct debugfs_command *command, size_t number)
-{
-	int table = lua_gettop(L);
-	const char **args;
-
-	if (!lua_istable(L, table) || !(command->count = lua_rawlen(L, table)))
-		luaL_argerror(L, 2,
-			lua_pushfstring(L, "command %d is not a list of strings", (int)number));
-	args = lua_newuserdatauv(L, command->count * sizeof(*args), 0);
-	luaL_ref(L, anchors);
-	for (size_t i = 0; i < command->count; i++) {
-		int type = lua_rawgeti(L, table, (lua_Integer)i + 1);
-
-		if (type != LUA_TSTRING && type != LUA_TNUMBER)
-			luaL_argerror(L, 2,
-				lua_pushfstring(
-					L, "command %d is not a list of strings", (int)number));
-		args[i] = lua_tostring(L, -1);
-		if (strlen(args[i]) != lua_rawlen(L, -1))
-			luaL_argerror(L, 2,
-				lua_pushfstring(L, "command %d holds a zero byte", (int)number));
-		luaL_ref(L, anchors);
-	}
-	command->args = args;
-}
-
-/* Leaves the commands and what they point to on the stack. */
-static const struct debugfs_command *check_commands(lua_State *L, int arg, size_t *count)
-{
-	struct debugfs_command *commands;
-	int anchors;
-
-	luaL_checktype(L, arg, LUA_TTABLE);
-	*count = lua_rawlen(L, arg);
-	commands = lua_newuserdatauv(L, (*count + 1) * sizeof(*commands), 0);
-	lua_newtable(L);
-	anchors = lua_gettop(L);
-	for (size_t i = 0; i < *count; i++) {
-		lua_rawgeti(L, arg, (lua_Integer)i + 1);
-		check_command(L, anchors, &commands[i], i + 1);
-		lua_settop(L, anchors);
-	}
-	return commands;
-}
-
-static bool write_option(lua_State *L, int arg)
-{
-	bool write;
-
-	if (lua_isnoneornil(L, arg))
-		return false;
-	luaL_checktype(L, arg, LUA_TTABLE);
-	lua_getfield(L, arg, "write");
-	write = lua_toboolean(L, -1);
-	lua_pop(L, 1);
-	return write;
-}
-
-static void alloc_outputs(lua_State *L, struct scratch *s, size_t count)
-{
-	s->outputs = calloc(count + 1, sizeof(*s->outputs));
-	if (!s->outputs)
-		luaL_error(L, "not enough memory");
-	s->output_count = count;
-}
-
-/* debugfs_batch(path, commands [, { write= }]) */
-static int debugfs_batch(lua_State *L)
-{
-	const char *path = luaL_checkstring(L, 1);
-	bool write = write_option(L, 3);
-	const struct debugfs_command *commands;
-	struct scratch *s;
-	struct err err;
-	size_t count;
-
-	lua_settop(L, 2);
-	commands = check_commands(L, 2, &count);
-	s = push_scratch(L);
-	alloc_outputs(L, s, count);
-	if (debugfs_run(path, commands, count, write, s->outputs, &err) < 0)
-		return bind_raise(L, &err);
-	lua_createtable(L, (int)count, 0);
-	for (size_t i = 0; i < count; i++) {
-		lua_pushlstring(L, s->outputs[i].data ? s->outputs[i].data : "", s->outputs[i].len);
-		lua_rawseti(L, -2, (lua_Integer)i + 1);
-	}
-	free_scratch(s);
-	return 1;
-}
-
 /* ---- the table --------------------------------------------------------------------------- */
 
 static const luaL_Reg methods[] = {
@@ -573,7 +475,7 @@ static const luaL_Reg metamethods[] = {
 static const luaL_Reg functions[] = {
 	{"open", open_image},
 	{"inject", inject},
-	{"debugfs_batch", debugfs_batch},
+	{"debugfs_batch", bind_debugfs_batch},
 	{NULL, NULL},
 };
 

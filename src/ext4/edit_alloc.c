@@ -15,8 +15,7 @@
 
 static int free_block(struct edit *ed, uint64_t block, uint32_t ino, struct err *err)
 {
-	struct edit_run *last = (struct edit_run *)(ed->freed.data + ed->freed.len) - 1;
-	struct edit_run run = {block, 1};
+	struct edit_run run = {block, 1}, *last;
 
 	if (block < ed->fs->super->s_first_data_block ||
 		block >= ext2fs_blocks_count(ed->fs->super) ||
@@ -25,9 +24,12 @@ static int free_block(struct edit *ed, uint64_t block, uint32_t ino, struct err 
 			"%s: inode %u has block %llu, which is not in use: run e2fsck -fy",
 			ed->path, ino, (unsigned long long)block);
 	ext2fs_block_alloc_stats2(ed->fs, block, -1);
-	if (ed->freed.len && last->block + last->count == block) {
-		last->count++;
-		return 0;
+	if (ed->freed.len) {
+		last = (struct edit_run *)(ed->freed.data + ed->freed.len) - 1;
+		if (last->block + last->count == block) {
+			last->count++;
+			return 0;
+		}
 	}
 	return buf_append(&ed->freed, &run, sizeof(run), err);
 }

@@ -61,13 +61,15 @@ static bool is_zero(const uint8_t *data, size_t len)
 /* Add one block to the runs. */
 static int add_block(struct buf *runs, uint64_t block, struct err *err)
 {
-	struct extent *last = (struct extent *)(runs->data + runs->len) - 1;
-	struct extent run = {(uint32_t)block, 1, 0};
+	struct extent run = {(uint32_t)block, 1, 0}, *last;
 
-	if (runs->len && (uint64_t)last->file_block + last->count == block &&
-		last->count < EDIT_EXTENT_MAX) {
-		last->count++;
-		return 0;
+	if (runs->len) {
+		last = (struct extent *)(runs->data + runs->len) - 1;
+		if ((uint64_t)last->file_block + last->count == block &&
+			last->count < EDIT_EXTENT_MAX) {
+			last->count++;
+			return 0;
+		}
 	}
 	return buf_append(runs, &run, sizeof(run), err);
 }

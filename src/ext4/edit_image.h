@@ -1,6 +1,6 @@
 /* A finished image being changed, shared by the steps of injection: what the
- * entries ask for becomes nodes (edit.c, edit_node.c), a plan says which inodes
- * and blocks these take (edit_plan.c), and only then anything is written
+ * entries ask for becomes nodes (edit_apply.c, edit_node.c), a plan says which
+ * inodes and blocks these take (edit_plan.c), and only then anything is written
  * (edit_write.c), to a copy (edit_copy.c). */
 #ifndef BANGER_EXT4_EDIT_IMAGE_H
 #define BANGER_EXT4_EDIT_IMAGE_H
@@ -134,9 +134,15 @@ int edit_dir_remove(
 /* Let go of what the nodes hold. */
 void edit_nodes_free(struct edit *ed);
 
+/* edit_apply.c: check the entries and apply them, in their order. */
+int edit_apply(struct edit *ed, const struct entry *entries, size_t count, struct err *err);
+
 /* edit_plan.c: decide about every inode and block, in memory only. ERR_NO_SPACE
  * when they do not suffice. */
 int edit_plan(struct edit *ed, struct err *err);
+
+/* edit_inode.c: node->raw as it will be, once all of the node is planned. */
+int edit_inode_make(struct edit *ed, struct edit_node *node, struct err *err);
 
 /* edit_alloc.c: */
 int edit_free_inode(struct edit *ed, uint32_t ino, struct err *err);

@@ -54,6 +54,26 @@ static int check_length(int fd, const char *path, struct err *err)
 	return 0;
 }
 
+/* What libext2fs takes for granted of a superblock, and reads past its buffers
+ * where it is not so. */
+static int check_geometry(const struct ext4_file *file, struct err *err)
+{
+	struct ext2_super_block *sb = file->fs->super;
+	uint32_t bits = file->fs->blocksize * 8;
+	uint32_t first = file->fs->blocksize == 1024 && !ext2fs_has_feature_bigalloc(sb);
+
+	if (sb->s_first_data_block == first && sb->s_inodes_per_group <= bits &&
+		sb->s_inodes_per_group % 8 == 0 && sb->s_clusters_per_group <= bits &&
+		sb->s_clusters_per_group % 8 == 0 &&
+		EXT2_FIRST_INO(sb) >= EXT2_GOOD_OLD_FIRST_INO &&
+		EXT2_FIRST_INO(sb) <= sb->s_inodes_count &&
+		sb->s_free_inodes_count <= sb->s_inodes_count &&
+		ext2fs_free_blocks_count(sb) <= ext2fs_blocks_count(sb))
+		return 0;
+	return err_set(
+		err, ERR_EXT4, "%s: not an ext4 image: its superblock makes no sense", file->path);
+}
+
 static int open_fs(struct ext4_file *file, int flags, struct err *err)
 {
 	char name[IO_NAME_SIZE];
@@ -71,6 +91,8 @@ static int open_fs(struct ext4_file *file, int flags, struct err *err)
 			err->code = ERR_EXT4;
 		return -1;
 	}
+	if (check_geometry(file, err) < 0)
+		return -1;
 	file->block = malloc(file->fs->blocksize);
 	return file->block ? 0 : err_set(err, ERR_NO_MEMORY, "out of memory");
 }
