@@ -34,7 +34,7 @@ static errcode_t fd_open(const char *name, int flags, io_channel *channel)
 	io->manager = io_fd_manager;
 	io->block_size = 1024;
 	io->refcount = 1;
-	io->private_data = (void *)(intptr_t)atoi(name);
+	io->private_data = (void *)(intptr_t)strtol(name, NULL, 10);
 	*channel = io;
 	return 0;
 }

@@ -260,7 +260,8 @@ static int lay_out(const struct format *fm, struct attribute *attributes, size_t
 	const uint32_t magic = EXT2_EXT_ATTR_MAGIC;
 	bool use_inode = false, use_block = false;
 
-	qsort(attributes, count, sizeof(*attributes), compare_attributes);
+	if (count)
+		qsort(attributes, count, sizeof(*attributes), compare_attributes);
 	if (place(fm, attributes, count, &use_inode, &use_block, err) < 0)
 		return -1;
 	if (use_inode) {

@@ -12,7 +12,7 @@ rooms() {
 	stream  | base | isa-l[./] openssl/ zstd.h
 	http    | base stream | curl/
 	store   | base stream |
-	tar     | base | archive.h archive_entry.h
+	tar     | base stream | archive.h archive_entry.h
 	tree    | base |
 	stage   | base |
 	rootfs  | base stream tar tree stage |

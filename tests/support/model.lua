@@ -153,8 +153,9 @@ function M:place_link(e)
 end
 
 --- Targets whose names this layer took away after, or by, linking to them.
-function M:check_sources()
+function M:check_sources(hidden)
   for _, slot in ipairs(self.sources) do
+    if hidden[slot] then self.open = true end
     if not self:reaches(slot) then self.hard = "a link to a name that its layer takes away" end
   end
 end
@@ -272,7 +273,7 @@ end
 --- Links that were followed and are no more: hidden, or replaced by anything
 --- but a directory, in the same layer.
 function M:check_followed()
-  for _, f in ipairs(self.followed) do
+  for _, f in ipairs(table.move(self.foreseen, 1, #self.foreseen, #self.followed + 1, self.followed)) do
     local slot = f.dir.names[f.name]
     if not slot or (slot.inode ~= f.inode and slot.inode.type ~= "dir") then self.open = true end
   end
@@ -286,12 +287,31 @@ local function kind(path)
   return names[#names] and names[#names]:sub(1, 4) == ".wh." and "marker" or "entry"
 end
 
---- What a peer that acts on markers at once would run into.
-function M:foresee(entries)
-  for _, e in ipairs(entries) do
-    if kind(e.name) == "marker" then self:find((marker(e.name))) end
+--- Adds a name and all below it to a set.
+local function collect(set, slot)
+  local todo = { slot }
+  while #todo > 0 do
+    local one = table.remove(todo)
+    set[one] = true
+    for _, child in pairs(one.inode.names or {}) do todo[#todo + 1] = child end
   end
-  self.followed = {}
+end
+
+--- The names of lower layers that this layer's markers are about, looked up
+--- before any entry acts: a peer that acts on markers at once would do so.
+function M:foresee(entries)
+  local hidden = {}
+  for _, e in ipairs(entries) do
+    if kind(e.name) == "marker" then
+      local names, name = marker(e.name)
+      local dir = self:find(names)
+      for child, slot in pairs(dir and dir.names or {}) do
+        if not name or child == name then collect(hidden, slot) end
+      end
+    end
+  end
+  self.foreseen, self.followed = self.followed, {}
+  return hidden
 end
 
 --- Applies one layer, a list of entries as support.tar takes them.
@@ -299,7 +319,7 @@ end
 function M:apply(entries)
   self.layer = self.layer + 1
   self.open, self.hard, self.followed, self.sources = false, false, {}, {}
-  self:foresee(entries)
+  local hidden = self:foresee(entries)
   local markers, later = {}, {}
   for _, e in ipairs(entries) do
     local what = kind(e.name)
@@ -314,7 +334,7 @@ function M:apply(entries)
   self:resolve_later(later)
   self:apply_markers(markers)
   self:check_followed()
-  self:check_sources()
+  self:check_sources(hidden)
 end
 
 --- The image as a tree (support.tree).
