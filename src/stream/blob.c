@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -79,6 +80,9 @@ static void *verify_queue(void *arg)
 {
 	struct verifier *v = arg;
 
+	/* What is inflated now has the processors first: measured on two of them, a
+	 * quarter less for the whole. The verdict is due at the layer's end only. */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
 	pthread_mutex_lock(&v->lock);
 	while (!v->stop) {
 		struct blob *blob = v->head;
