@@ -77,7 +77,7 @@ void dir_seal(const struct format *fm, const struct dir_self *self, uint8_t *blo
 	tail->det_rec_len = sizeof(*tail);
 	tail->det_reserved_name_len = EXT2_DIR_NAME_LEN_CSUM;
 	tail->det_checksum =
-		ext2fs_crc32c_le(format_inode_seed(fm, self->ino, self->generation), block, room);
+		format_crc(format_inode_seed(fm, self->ino, self->generation), block, room);
 }
 
 static int build_linear(const struct format *fm, const struct dir_self *self,

@@ -71,7 +71,7 @@ static int write_level(const struct level *lv, union entry *entries, size_t *cou
 		memcpy(block + header, entries + i * lv->room, n * sizeof(*entries));
 		if (!lv->fm->checksums)
 			continue;
-		crc = ext2fs_crc32c_le(lv->seed, block, tail);
+		crc = format_crc(lv->seed, block, tail);
 		memcpy(block + tail, &crc, sizeof(crc));
 	}
 	if (store(arg, data, (uint32_t)blocks, where, err) < 0)

@@ -119,9 +119,9 @@ static void write_index(const struct index *ix, uint8_t *block, size_t header, s
 	if (!ix->fm->checksums)
 		return;
 	crc = format_inode_seed(ix->fm, ix->self->ino, ix->self->generation);
-	crc = ext2fs_crc32c_le(crc, block, header + count * sizeof(*at));
+	crc = format_crc(crc, block, header + count * sizeof(*at));
 	tail->dt_reserved = tail->dt_checksum = 0;
-	tail->dt_checksum = ext2fs_crc32c_le(crc, (const unsigned char *)tail, sizeof(*tail));
+	tail->dt_checksum = format_crc(crc, tail, sizeof(*tail));
 }
 
 /* The entry for the n-th block after the root and the nodes. */

@@ -26,7 +26,7 @@ static void set_checksum(
 {
 	uint32_t crc = format_inode_seed(fm, ino, inode->i_generation);
 
-	crc = ext2fs_crc32c_le(crc, bytes, EXT4_INODE_SIZE);
+	crc = format_crc(crc, bytes, EXT4_INODE_SIZE);
 	inode->osd2.linux2.l_i_checksum_lo = (uint16_t)crc;
 	inode->i_checksum_hi = (uint16_t)(crc >> 16);
 }

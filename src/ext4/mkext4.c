@@ -18,14 +18,17 @@ static int check_options(const struct mkext4_options *o, struct err *err)
 	return 0;
 }
 
-static void init(
-	struct image *im, struct tree *tree, struct stage *stage, const struct mkext4_options *o)
+static int init(struct image *im, struct tree *tree, struct stage *stage,
+	const struct mkext4_options *o, struct err *err)
 {
 	*im = (struct image){.tree = tree, .stage = stage, .options = o, .fd = -1};
 	im->format.block_size = LAYOUT_BLOCK_SIZE;
 	im->format.checksums = true;
-	im->format.csum_seed = ext2fs_crc32c_le(~0u, o->uuid, sizeof(o->uuid));
+	im->format.csum_seed = format_crc(~0u, o->uuid, sizeof(o->uuid));
 	memcpy(im->format.hash_seed, o->hash_seed, sizeof(o->hash_seed));
+	if (im->format.csum_seed == ext2fs_crc32c_le(~0u, o->uuid, sizeof(o->uuid)))
+		return 0;
+	return err_set(err, ERR_EXT4, "internal error: two crc32c do not agree");
 }
 
 static int place_and_plan(struct image *im, struct err *err)
@@ -99,9 +102,8 @@ int mkext4(struct tree *tree, struct stage *stage, const char *path,
 	int rc;
 
 	*spent = false;
-	if (check_options(options, err) < 0)
+	if (check_options(options, err) < 0 || init(&im, tree, stage, options, err) < 0)
 		return -1;
-	init(&im, tree, stage, options);
 	rc = prepare(&im, &mark, spent, err);
 	if (rc < 0) {
 		*spent = *spent || stage_rewind(stage, mark, &ignored) < 0;

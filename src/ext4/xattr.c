@@ -314,6 +314,6 @@ void xattr_seal(const struct format *fm, uint8_t *data, uint64_t block)
 	header->h_checksum = 0;
 	if (!fm->checksums)
 		return;
-	crc = ext2fs_crc32c_le(fm->csum_seed, (const unsigned char *)&block, sizeof(block));
-	header->h_checksum = ext2fs_crc32c_le(crc, data, fm->block_size);
+	crc = format_crc(fm->csum_seed, &block, sizeof(block));
+	header->h_checksum = format_crc(crc, data, fm->block_size);
 }
