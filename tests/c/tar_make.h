@@ -11,13 +11,17 @@
 struct tar_make {
 	uint8_t *data;
 	size_t len;
+	size_t cap;
 };
 
 static inline uint8_t *tar_grow(struct tar_make *t, size_t len)
 {
 	uint8_t *at;
 
-	t->data = realloc(t->data, t->len + len);
+	if (t->cap < t->len + len) {
+		t->cap = (t->len + len) * 2;
+		t->data = realloc(t->data, t->cap);
+	}
 	at = t->data + t->len;
 	memset(at, 0, len);
 	t->len += len;
@@ -46,7 +50,8 @@ static inline uint8_t *tar_header(
 	memcpy(h + 100, "0000644", 8);
 	memcpy(h + 108, "0000000", 8);
 	memcpy(h + 116, "0000000", 8);
-	snprintf((char *)h + 124, 12, "%011llo", (unsigned long long)size);
+	for (int i = 10; i >= 0; i--, size /= 8)
+		h[124 + i] = (uint8_t)('0' + size % 8);
 	memcpy(h + 136, "00000000000", 12);
 	h[156] = (uint8_t)type;
 	if (link)

@@ -1,0 +1,1054 @@
+/* stream: digests, the ring, blobs and their verification, decompression. */
+#include "unit.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/interrupt.h"
+#include "stream/blob.h"
+#include "stream/digest.h"
+#include "stream/inflate.h"
+#include "stream/ring.h"
+
+#define CHUNK ((size_t)256 << 10) /* what inflate reads and hands over at a time */
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* ---- digest --------------------------------------------------------------------- */
+
+static void assert_digest(const char *data, size_t len, size_t piece, const char *hex)
+{
+	struct err err;
+	struct digest *digest = digest_new(&err);
+	char text[DIGEST_TEXT_SIZE];
+
+	assert_non_null(digest);
+	for (size_t i = 0; i < len; i += piece)
+		digest_update(digest, data + i, piece < len - i ? piece : len - i);
+	digest_final(digest, text);
+	assert_int_equal(strlen(text), 71);
+	assert_memory_equal(text, "sha256:", 7);
+	assert_string_equal(text + 7, hex);
+	digest_free(digest);
+}
+
+/* FIPS 180-2, appendix B, and NIST's example of 896 bits. */
+static void digest_is_sha256(void **state)
+{
+	static const char two[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+	static const char four[] = "abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
+				   "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu";
+	char *million = malloc(1000000);
+
+	(void)state;
+	memset(million, 'a', 1000000);
+	assert_digest("", 0, 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_digest(
+		"abc", 3, 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	for (size_t piece = 1; piece <= 60; piece++)
+		assert_digest(two, 56, piece,
+			"248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+	assert_digest(
+		four, 112, 112, "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1");
+	assert_digest(million, 1000000, 999,
+		"cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+	free(million);
+}
+
+static void only_a_whole_digest_is_valid(void **state)
+{
+	char text[80] = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+	(void)state;
+	assert_true(digest_valid(text));
+	for (size_t i = 0; i < 71; i++) {
+		char old = text[i];
+
+		text[i] = 'G';
+		assert_false(digest_valid(text));
+		text[i] = '\0';
+		assert_false(digest_valid(text));
+		text[i] = old;
+	}
+	text[70] = 'F';
+	assert_false(digest_valid(text));
+	text[70] = 'f';
+	text[71] = '0';
+	assert_false(digest_valid(text));
+	text[71] = '\n';
+	assert_false(digest_valid(text));
+	assert_false(digest_valid(""));
+	assert_false(digest_valid(
+		"sha512:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"));
+}
+
+/* ---- ring ----------------------------------------------------------------------- */
+
+struct producer {
+	struct ring *ring;
+	uint32_t chunks;
+	struct err *err;
+	bool cancelled;
+};
+
+static void *produce(void *arg)
+{
+	struct producer *p = arg;
+
+	for (uint32_t i = 0; i < p->chunks; i++) {
+		size_t size;
+		uint32_t *chunk = ring_reserve(p->ring, &size);
+
+		if (!chunk) {
+			p->cancelled = true;
+			break;
+		}
+		chunk[0] = i;
+		ring_commit(p->ring, 4 + i % (size - 3));
+	}
+	ring_finish(p->ring, p->err);
+	return NULL;
+}
+
+static void ring_keeps_order_and_lengths(void **state)
+{
+	struct err err;
+	struct producer p = {.ring = ring_new(3, 4096, &err), .chunks = 20000};
+	pthread_t thread;
+	const void *data;
+	size_t len;
+	int rc;
+
+	(void)state;
+	pthread_create(&thread, NULL, produce, &p);
+	for (uint32_t i = 0; i < p.chunks; i++) {
+		assert_int_equal(ring_peek(p.ring, &data, &len, &err), 1);
+		assert_int_equal((uintptr_t)data % 4096, 0);
+		assert_int_equal(*(const uint32_t *)data, i);
+		assert_int_equal(len, 4 + i % 4093);
+		ring_release(p.ring);
+	}
+	rc = ring_peek(p.ring, &data, &len, &err);
+	assert_int_equal(rc, 0);
+	assert_int_equal(ring_peek(p.ring, &data, &len, &err), 0);
+	pthread_join(thread, NULL);
+	ring_free(p.ring);
+}
+
+static void ring_gives_the_data_before_the_error(void **state)
+{
+	struct err err, bad;
+	struct producer p = {.ring = ring_new(4, 4096, &err), .chunks = 3, .err = &bad};
+	pthread_t thread;
+	const void *data;
+	size_t len;
+
+	(void)state;
+	err_set(&bad, ERR_LAYER, "it broke");
+	pthread_create(&thread, NULL, produce, &p);
+	pthread_join(thread, NULL);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(ring_peek(p.ring, &data, &len, &err), 1);
+		ring_release(p.ring);
+	}
+	assert_error(ring_peek(p.ring, &data, &len, &err), ERR_LAYER, "it broke");
+	assert_error(ring_peek(p.ring, &data, &len, &err), ERR_LAYER, "it broke");
+	ring_free(p.ring);
+}
+
+static void cancel_wakes_a_waiting_producer(void **state)
+{
+	struct err err;
+	struct producer p = {.ring = ring_new(2, 4096, &err), .chunks = 100};
+	pthread_t thread;
+
+	(void)state;
+	pthread_create(&thread, NULL, produce, &p);
+	usleep(30000);
+	ring_cancel(p.ring);
+	pthread_join(thread, NULL);
+	assert_true(p.cancelled);
+	ring_free(p.ring);
+}
+
+static void signal_ends_a_wait_for_data(void **state)
+{
+	struct err err;
+	struct ring *ring = ring_new(2, 4096, &err);
+	const void *data;
+	size_t len;
+	double start = now();
+
+	(void)state;
+	interrupt_request(SIGINT);
+	assert_error(ring_peek(ring, &data, &len, &err), ERR_INTERRUPTED, "interrupted");
+	assert_true(now() - start < 2);
+	interrupt_clear();
+	ring_free(ring);
+}
+
+/* ---- blobs ---------------------------------------------------------------------- */
+
+#define NO_DIGEST "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+/* The digest by coreutils. */
+static const char *sha256_of(const char *path)
+{
+	static char text[4][DIGEST_TEXT_SIZE];
+	static int turn;
+	char *at = text[turn++ % 4];
+	int status;
+	char *out = unit_run(&status, "sha256sum < '%s'", path);
+
+	assert_int_equal(status, 0);
+	snprintf(at, DIGEST_TEXT_SIZE, "sha256:%.64s", out);
+	free(out);
+	return at;
+}
+
+static struct verifier *new_verifier(void)
+{
+	struct err err;
+	struct verifier *v = verifier_new(&err);
+
+	assert_non_null(v);
+	return v;
+}
+
+static void right_blob_is_done(void **state)
+{
+	struct verifier *v = new_verifier();
+	struct blob_progress progress;
+	struct err err;
+	struct blob *blob;
+	char *data = malloc(1000000), back[100];
+	struct unit_random r = {1};
+
+	(void)state;
+	unit_fill(&r, data, 1000000);
+	unit_write(unit_path("blob"), data, 1000000);
+	for (int known = 0; known < 2; known++) {
+		const char *digest = sha256_of(unit_path("blob"));
+
+		blob = blob_open(
+			v, unit_path("blob"), digest, known ? 1000000 : BLOB_SIZE_UNKNOWN, &err);
+		assert_non_null(blob);
+		assert_ok(blob_wait(blob, &err));
+		assert_ok(blob_wait(blob, &err));
+		blob_progress(blob, &progress);
+		assert_int_equal(progress.state, BLOB_DONE);
+		assert_int_equal(progress.bytes, 1000000);
+		assert_int_equal(progress.size, 1000000);
+		assert_string_equal(blob_digest(blob), digest);
+		assert_string_equal(blob_path(blob), unit_path("blob"));
+		assert_int_equal(blob_read(blob, back, 100, 999950, &err), 50);
+		assert_memory_equal(back, data + 999950, 50);
+		assert_int_equal(blob_read(blob, back, 100, 1000000, &err), 0);
+		blob_close(blob);
+	}
+	verifier_free(v);
+	free(data);
+}
+
+static void wrong_content_is_a_digest_error(void **state)
+{
+	struct verifier *v = new_verifier();
+	struct blob_progress progress;
+	struct err err;
+	struct blob *blob;
+
+	(void)state;
+	unit_write(unit_path("blob"), "abc", 3);
+	blob = blob_open(v, unit_path("blob"), NO_DIGEST, 3, &err);
+	assert_error(blob_wait(blob, &err), ERR_DIGEST,
+		"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_message(ERR_DIGEST, NO_DIGEST);
+	assert_message(ERR_DIGEST, unit_path("blob"));
+	assert_error(blob_wait(blob, &err), ERR_DIGEST, NO_DIGEST);
+	blob_progress(blob, &progress);
+	assert_int_equal(progress.state, BLOB_FAILED);
+	blob_close(blob);
+	verifier_free(v);
+}
+
+static void assert_not_opened(struct verifier *v, const char *path, const char *digest,
+	int64_t size, enum err_code code, const char *text)
+{
+	struct err err;
+
+	assert_null(blob_open(v, path, digest, size, &err));
+	assert_message(code, text);
+}
+
+static void what_cannot_be_a_blob_is_refused_at_once(void **state)
+{
+	struct verifier *v = new_verifier();
+
+	(void)state;
+	unit_write(unit_path("blob"), "abc", 3);
+	assert_not_opened(
+		v, unit_path("blob"), NO_DIGEST, 4, ERR_DIGEST, "blob has 3 bytes, expected 4");
+	assert_not_opened(
+		v, unit_path("blob"), NO_DIGEST, 0, ERR_DIGEST, "has 3 bytes, expected 0");
+	assert_not_opened(v, unit_path("none"), NO_DIGEST, 3, ERR_NOT_FOUND,
+		"none: No such file or directory");
+	assert_not_opened(
+		v, unit_path("blob"), "sha256:12", 3, ERR_USAGE, "sha256:12 is not a digest");
+	assert_not_opened(v, unit_path("blob"), "md5:x", 3, ERR_USAGE, "is not a digest");
+	assert_null(blob_open(v, unit_dir, NO_DIGEST, BLOB_SIZE_UNKNOWN, &(struct err){0}));
+	verifier_free(v);
+}
+
+/* Zeros that no disk holds, but that take the verifier a while. */
+static struct blob *open_slow(struct verifier *v, int64_t size)
+{
+	const char *path = unit_path("slow");
+	struct err err;
+	struct blob *blob;
+
+	unit_write(path, "", 0);
+	assert_int_equal(truncate(path, size), 0);
+	blob = blob_open(v, path, NO_DIGEST, size, &err);
+	assert_non_null(blob);
+	return blob;
+}
+
+static void blob_is_closed_while_it_is_verified(void **state)
+{
+	struct verifier *v = new_verifier();
+	struct blob_progress progress = {0};
+	struct blob *blob;
+	double start = now();
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		blob = open_slow(v, (int64_t)1 << 40);
+		do
+			blob_progress(blob, &progress);
+		while (i % 2 && progress.bytes == 0);
+		assert_int_equal(progress.state, BLOB_RUNNING);
+		assert_int_equal(progress.size, (int64_t)1 << 40);
+		blob_close(blob);
+	}
+	verifier_free(v);
+	assert_true(now() - start < 5);
+}
+
+static void verifier_works_on_after_a_close(void **state)
+{
+	struct verifier *v = new_verifier();
+	struct blob *slow = open_slow(v, (int64_t)1 << 40), *queued, *blob;
+	struct err err;
+
+	(void)state;
+	unit_write(unit_path("blob"), "abc", 3);
+	queued = blob_open(v, unit_path("blob"), sha256_of(unit_path("blob")), 3, &err);
+	blob = blob_open(v, unit_path("blob"), sha256_of(unit_path("blob")), 3, &err);
+	blob_close(queued);
+	blob_close(slow);
+	assert_ok(blob_wait(blob, &err));
+	blob_close(blob);
+	verifier_free(v);
+}
+
+static void many_blobs_are_verified_each(void **state)
+{
+	struct verifier *v = new_verifier();
+	struct blob *blobs[200];
+	struct err err;
+	char name[32];
+	int status;
+	char *sums, *at;
+
+	(void)state;
+	mkdir(unit_path("many"), 0700);
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "many/%03d", i);
+		unit_write(unit_path(name), name, strlen(name));
+	}
+	sums = unit_run(&status, "cd '%s' && sha256sum *", unit_path("many"));
+	at = sums;
+	for (int i = 0; i < 200; i++, at = strchr(at, '\n') + 1) {
+		char digest[DIGEST_TEXT_SIZE];
+
+		snprintf(name, sizeof(name), "many/%03d", i);
+		snprintf(digest, sizeof(digest), "sha256:%.64s", at);
+		if (i % 3 == 0)
+			digest[70] = digest[70] == '0' ? '1' : '0';
+		blobs[i] = blob_open(v, unit_path(name), digest, 8, &err);
+		assert_non_null(blobs[i]);
+	}
+	free(sums);
+	for (int i = 199; i >= 0; i--)
+		assert_int_equal(blob_wait(blobs[i], &err), i % 3 == 0 ? -1 : 0);
+	for (int i = 0; i < 200; i++)
+		blob_close(blobs[i]);
+	verifier_free(v);
+}
+
+static void file_cut_off_meanwhile_is_found_out(void **state)
+{
+	struct verifier *v = new_verifier();
+	struct blob *slow, *blob;
+	struct err err;
+	char back[8];
+	const char *digest;
+
+	(void)state;
+	unit_write(unit_path("blob"), "abcdefgh", 8);
+	digest = sha256_of(unit_path("blob"));
+	slow = open_slow(v, (int64_t)1 << 40);
+	blob = blob_open(v, unit_path("blob"), digest, 8, &err);
+	assert_non_null(blob);
+	assert_int_equal(truncate(unit_path("blob"), 5), 0);
+	blob_close(slow);
+	assert_int_equal(blob_read(blob, back, 8, 0, &err), 5);
+	assert_error(blob_wait(blob, &err), ERR_DIGEST, "has 5 bytes, expected 8");
+	blob_close(blob);
+	/* And one that grew. */
+	slow = open_slow(v, (int64_t)1 << 40);
+	blob = blob_open(v, unit_path("blob"), digest, 5, &err);
+	assert_non_null(blob);
+	unit_write(unit_path("blob"), "abcdefgh", 8);
+	blob_close(slow);
+	assert_error(blob_wait(blob, &err), ERR_DIGEST, "has 8 bytes, expected 5");
+	blob_close(blob);
+	verifier_free(v);
+}
+
+static void signal_ends_a_wait_for_the_verdict(void **state)
+{
+	struct verifier *v = new_verifier();
+	struct blob *blob = open_slow(v, (int64_t)1 << 40);
+	struct err err;
+	double start = now();
+
+	(void)state;
+	interrupt_request(SIGINT);
+	assert_error(blob_wait(blob, &err), ERR_INTERRUPTED, "interrupted");
+	interrupt_clear();
+	blob_close(blob);
+	verifier_free(v);
+	assert_true(now() - start < 3);
+	unlink(unit_path("slow"));
+}
+
+/* ---- inflate -------------------------------------------------------------------- */
+
+static struct verifier *shared;
+
+static int setup(void **state)
+{
+	if (unit_setup(state) < 0)
+		return -1;
+	shared = new_verifier();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	verifier_free(shared);
+	return unit_teardown(state);
+}
+
+/* What inflate makes of these bytes: 0 with all of it in *out, or -1. */
+static int inflate_all(const void *data, size_t len, char **out, size_t *out_len, struct err *err)
+{
+	const char *path = unit_path("in");
+	struct blob *blob;
+	struct inflate *in;
+	const void *piece;
+	size_t n;
+	int rc;
+
+	unit_write(path, data, len);
+	blob = blob_open(shared, path, NO_DIGEST, BLOB_SIZE_UNKNOWN, err);
+	assert_non_null(blob);
+	in = inflate_start(blob, err);
+	assert_non_null(in);
+	*out = NULL;
+	*out_len = 0;
+	while ((rc = inflate_next(in, &piece, &n, err)) > 0) {
+		assert_true(n > 0);
+		*out = realloc(*out, *out_len + n);
+		memcpy(*out + *out_len, piece, n);
+		*out_len += n;
+	}
+	if (!rc)
+		assert_int_equal(inflate_consumed(in), len);
+	inflate_stop(in);
+	blob_close(blob);
+	return rc;
+}
+
+static void assert_inflates(const void *data, size_t len, const void *expected, size_t expected_len)
+{
+	struct err err;
+	char *out;
+	size_t out_len;
+
+	assert_ok(inflate_all(data, len, &out, &out_len, &err));
+	assert_int_equal(out_len, expected_len);
+	if (out_len)
+		assert_memory_equal(out, expected, out_len);
+	free(out);
+}
+
+static void assert_corrupt(const void *data, size_t len, const char *text)
+{
+	struct err err;
+	char *out;
+	size_t out_len;
+	int rc = inflate_all(data, len, &out, &out_len, &err);
+
+	free(out);
+	if (rc == 0)
+		fail_msg("%zu bytes inflate to %zu without \"%s\"", len, out_len, text);
+	assert_int_equal(rc, -1);
+	assert_message(ERR_LAYER, text);
+}
+
+/* Bytes packed by another program. */
+static char *pack(const char *tool, const void *data, size_t len, size_t *packed)
+{
+	int status;
+
+	unit_write(unit_path("plain"), data, len);
+	free(unit_run(&status, "%s < '%s' > '%s'", tool, unit_path("plain"), unit_path("packed")));
+	assert_int_equal(status, 0);
+	return unit_read(unit_path("packed"), packed);
+}
+
+static char *join(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	char *both = malloc(a_len + b_len + 1);
+
+	memcpy(both, a, a_len);
+	memcpy(both + a_len, b, b_len);
+	return both;
+}
+
+static const size_t sizes[] = {0, 1, 2, 511, 4095, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK,
+	16 * CHUNK - 1, 16 * CHUNK, 16 * CHUNK + 1, 5000000};
+
+static void plain_bytes_come_as_they_are(void **state)
+{
+	char *data = malloc(5000000);
+	struct unit_random r = {4};
+
+	(void)state;
+	unit_fill(&r, data, 5000000);
+	data[0] = 'x';
+	for (size_t i = 0; i < COUNT(sizes); i++)
+		assert_inflates(data, sizes[i], data, sizes[i]);
+	assert_inflates("\x1f", 1, "\x1f", 1);
+	assert_inflates("\x1f\x8a", 2, "\x1f\x8a", 2);
+	assert_inflates("\x28\xb5\x2f", 3, "\x28\xb5\x2f", 3);
+	assert_inflates("\x50\x2a\x4d\x19", 4, "\x50\x2a\x4d\x19", 4);
+	free(data);
+}
+
+/* Random bytes, which do not pack, and text, which packs well. */
+static void assert_round_trips(const char *tool)
+{
+	char *data = malloc(5000000), *packed;
+	size_t len;
+	struct unit_random r = {5};
+
+	for (int text = 0; text < 2; text++) {
+		unit_fill(&r, data, 5000000);
+		for (size_t i = 0; text && i < 5000000; i++)
+			data[i] = (char)('a' + ((uint8_t)data[i] & 3));
+		for (size_t i = 0; i < COUNT(sizes); i++) {
+			packed = pack(tool, data, sizes[i], &len);
+			assert_inflates(packed, len, data, sizes[i]);
+			free(packed);
+		}
+	}
+	free(data);
+}
+
+static void gzip_of_all_sizes_is_read(void **state)
+{
+	(void)state;
+	assert_round_trips("gzip -1 -n");
+	assert_round_trips("gzip -4 -n");
+}
+
+static void zstd_of_all_sizes_is_read(void **state)
+{
+	(void)state;
+	assert_round_trips("zstd -q -1 -c");
+	assert_round_trips("zstd -q -c --no-check --long=27 -12");
+}
+
+/* ---- gzip ------------------------------------------------------------------------ */
+
+static uint32_t crc32_of(const uint8_t *data, size_t len)
+{
+	uint32_t crc = ~0u;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= data[i];
+		for (int k = 0; k < 8; k++)
+			crc = crc & 1 ? crc >> 1 ^ 0xedb88320u : crc >> 1;
+	}
+	return ~crc;
+}
+
+/* A member of stored blocks, every byte of which is known; malloc'ed. */
+static char *stored_member(const char *data, size_t len, size_t *packed)
+{
+	char *out = malloc(len + 18 + (len / 65535 + 1) * 5), *at = out;
+	uint32_t crc = crc32_of((const uint8_t *)data, len), size = (uint32_t)len;
+	size_t done = 0;
+
+	memcpy(at, "\x1f\x8b\x08\0\0\0\0\0\0\xff", 10);
+	at += 10;
+	do {
+		uint16_t n = len - done < 65535 ? (uint16_t)(len - done) : 65535,
+			 not = (uint16_t)~n;
+
+		*at = done + n == len;
+		memcpy(at + 1, &n, 2);
+		memcpy(at + 3, &not, 2);
+		memcpy(at + 5, data + done, n);
+		at += 5 + n;
+		done += n;
+	} while (done < len);
+	memcpy(at, &crc, 4);
+	memcpy(at + 4, &size, 4);
+	*packed = (size_t)(at + 8 - out);
+	return out;
+}
+
+static void gzip_members_follow_each_other(void **state)
+{
+	char *one, *two, *both, *three;
+	size_t a, b;
+
+	(void)state;
+	one = pack("gzip -n", "hello ", 6, &a);
+	two = pack("gzip -n -9", "world", 5, &b);
+	both = join(one, a, two, b);
+	assert_inflates(both, a + b, "hello world", 11);
+	/* An empty member between them, as bgzip ends its files. */
+	three = join("\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0\x42\x43\x02\0\x1b\0\x03\0\0\0\0\0\0\0\0",
+		28, both, a + b);
+	assert_inflates(three, 28 + a + b, "hello world", 11);
+	free(three);
+	free(both);
+	both = join(two, b, one, a);
+	assert_inflates(both, a + b, "worldhello ", 11);
+	free(both);
+	free(one);
+	free(two);
+}
+
+/* Where the reader's pieces of input end, members end, begin or have their trailer:
+ * every place is tried. */
+static void gzip_members_end_anywhere_in_a_piece_of_input(void **state)
+{
+	char *data = malloc(CHUNK + 100), *first, *second, *both, *expected;
+	const char text[] = "a member that is neither stored nor empty: aaaaaaaaaaabbbbbbbbb";
+	size_t a, b;
+	struct unit_random r = {6};
+
+	(void)state;
+	unit_fill(&r, data, CHUNK + 100);
+	second = pack("gzip -n", text, strlen(text), &b);
+	for (size_t shift = 0; shift < b + 20; shift++) {
+		size_t len = CHUNK - 18 - 5 * 5 + 10 - shift;
+
+		first = stored_member(data, len, &a);
+		assert_true(a + b + 20 > CHUNK && a < CHUNK + 20);
+		both = malloc(a + 2 * b);
+		memcpy(both, first, a);
+		memcpy(both + a, second, b);
+		memcpy(both + a + b, second, b);
+		expected = malloc(len + 2 * strlen(text));
+		memcpy(expected, data, len);
+		memcpy(expected + len, text, strlen(text));
+		memcpy(expected + len + strlen(text), text, strlen(text));
+		assert_inflates(both, a + 2 * b, expected, len + 2 * strlen(text));
+		free(first);
+		free(both);
+		free(expected);
+	}
+	free(second);
+	free(data);
+}
+
+static void gzip_of_thousands_of_members_is_read(void **state)
+{
+	char *one, *all, *expected;
+	size_t a;
+
+	(void)state;
+	one = pack("gzip -n", "0123456789", 10, &a);
+	all = malloc(a * 20000);
+	expected = malloc(200000);
+	for (size_t i = 0; i < 20000; i++) {
+		memcpy(all + i * a, one, a);
+		memcpy(expected + i * 10, "0123456789", 10);
+	}
+	assert_inflates(all, a * 20000, expected, 200000);
+	free(all);
+	free(expected);
+	free(one);
+}
+
+static void zeros_between_and_after_gzip_members_are_passed_over(void **state)
+{
+	static const size_t zeros[] = {1, 511, 512, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK};
+	char *one, *all;
+	size_t a;
+
+	(void)state;
+	one = pack("gzip -n", "text", 4, &a);
+	for (size_t i = 0; i < COUNT(zeros); i++) {
+		all = calloc(1, 2 * a + 2 * zeros[i]);
+		memcpy(all, one, a);
+		assert_inflates(all, a + zeros[i], "text", 4);
+		memcpy(all + a + zeros[i], one, a);
+		assert_inflates(all, 2 * a + zeros[i], "texttext", 8);
+		assert_inflates(all, 2 * a + 2 * zeros[i], "texttext", 8);
+		free(all);
+	}
+	free(one);
+}
+
+static void gzip_headers_with_all_fields_are_read(void **state)
+{
+	static const char header[] = "\x1f\x8b\x08\x1c\1\2\3\4\2\3" /* FEXTRA, FNAME, FCOMMENT */
+				     "\5\0extra"
+				     "a name\0a comment";
+	char *one, *all;
+	size_t a;
+
+	(void)state;
+	one = pack("gzip -n", "text", 4, &a);
+	all = join(header, sizeof(header), one + 10, a - 10);
+	assert_inflates(all, sizeof(header) + a - 10, "text", 4);
+	free(all);
+	free(one);
+}
+
+static void gzip_cut_off_anywhere_is_truncated(void **state)
+{
+	char *one, *two, *both, text[300];
+	size_t a, b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "abcdefghijklmnop"[i * i % 13];
+	one = pack("gzip -n", text, sizeof(text), &a);
+	for (size_t n = 2; n < a; n++)
+		assert_corrupt(one, n, "gzip stream is truncated");
+	two = stored_member(text, sizeof(text), &b);
+	for (size_t n = 2; n < b; n += n < 20 || n > b - 20 ? 1 : 17)
+		assert_corrupt(two, n, "gzip stream is truncated");
+	both = join(one, a, two, b);
+	for (size_t n = 1; n < b; n += 13)
+		assert_corrupt(both, a + n, "gzip stream is truncated");
+	free(both);
+	free(two);
+	free(one);
+}
+
+static void gzip_with_a_wrong_trailer_is_corrupt(void **state)
+{
+	char *one;
+	size_t a;
+
+	(void)state;
+	one = pack("gzip -n", "some text", 9, &a);
+	for (size_t i = a - 8; i < a; i++)
+		for (int bit = 0; bit < 8; bit++) {
+			one[i] ^= (char)(1 << bit);
+			assert_corrupt(one, a, "gzip stream is corrupt: wrong checksum");
+			one[i] ^= (char)(1 << bit);
+		}
+	assert_inflates(one, a, "some text", 9);
+	free(one);
+}
+
+static void gzip_with_a_wrong_byte_is_an_error(void **state)
+{
+	char *one, text[400];
+	size_t a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "abcdefghijklmnop"[i * i % 15];
+	one = pack("gzip -n", text, sizeof(text), &a);
+	for (size_t i = 10; i < a; i++)
+		for (int mask = 1; mask < 256; mask = mask * 2 + 1) {
+			one[i] ^= (char)mask;
+			assert_corrupt(one, a, "gzip stream is ");
+			one[i] ^= (char)mask;
+		}
+	one[2] = 7;
+	assert_corrupt(one, a, "unknown compression method");
+	free(one);
+}
+
+/* From the fuzzer: isa-l gives back more input than it got. */
+static void gzip_that_refers_to_before_its_start_is_corrupt(void **state)
+{
+	static const uint8_t data[] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xcb, 0x48, 0xcd, 0xc9,
+		0xc9, 0x57, 0x28, 0xcf, 0x2f, 0x35, 0xb6, 0x36, 0xe7, 0x65, 0x8e, 0x32, 0x47, 0x99,
+		0xa3, 0x29, 0x4c, 0x72, 0x99, 0, 0x0d, 0x47, 4, 0x53, 0x4c, 4, 0, 0};
+
+	(void)state;
+	assert_corrupt(data, sizeof(data), "gzip stream is ");
+}
+
+static void bytes_after_gzip_are_an_error(void **state)
+{
+	char *one, *all;
+	size_t a;
+
+	(void)state;
+	one = pack("gzip -n", "text", 4, &a);
+	all = join(one, a, "garbage", 7);
+	assert_corrupt(all, a + 7, "bytes after its end");
+	assert_corrupt(all, a + 1, "bytes after its end");
+	memcpy(all + a, "\0\0x", 3);
+	assert_corrupt(all, a + 3, "bytes after its end");
+	memcpy(all + a, "\x1f\x8cxxxxx", 7);
+	assert_corrupt(all, a + 7, "gzip stream is ");
+	memcpy(all + a, "\x1f", 1);
+	assert_corrupt(all, a + 1, "gzip stream is ");
+	free(all);
+	free(one);
+}
+
+/* ---- zstd ------------------------------------------------------------------------ */
+
+static void zstd_frames_follow_each_other(void **state)
+{
+	char *one, *two, *both;
+	size_t a, b;
+
+	(void)state;
+	one = pack("zstd -q -c", "hello ", 6, &a);
+	two = pack("zstd -q -c --no-check", "world", 5, &b);
+	both = join(one, a, two, b);
+	assert_inflates(both, a + b, "hello world", 11);
+	free(both);
+	both = join(two, b, one, a);
+	assert_inflates(both, a + b, "worldhello ", 11);
+	free(both);
+	free(one);
+	free(two);
+}
+
+static void skippable_frames_are_passed_over(void **state)
+{
+	char *one, *x, *y;
+	static const char skip[] = "\x5a\x2a\x4d\x18\x06\0\0\0skip..";
+	char *large = calloc(1, 600008);
+	size_t a, n = sizeof(skip) - 1;
+
+	(void)state;
+	one = pack("zstd -q -c", "text", 4, &a);
+	x = join(skip, n, one, a);
+	assert_inflates(x, n + a, "text", 4);
+	y = join(x, n + a, skip, n);
+	assert_inflates(y, 2 * n + a, "text", 4);
+	free(x);
+	x = join(y, 2 * n + a, one, a);
+	assert_inflates(x, 2 * (n + a), "texttext", 8);
+	assert_inflates(skip, n, "", 0);
+	for (size_t cut = 4; cut < n; cut++)
+		assert_corrupt(skip, cut, "zstd stream is truncated");
+	free(y);
+	memcpy(large, "\x50\x2a\x4d\x18\xc0\x27\x09", 7); /* 600,000 bytes */
+	y = join(large, 600008, one, a);
+	assert_inflates(y, 600008 + a, "text", 4);
+	assert_corrupt(large, 600007, "zstd stream is truncated");
+	free(large);
+	free(x);
+	free(y);
+	free(one);
+}
+
+static void zstd_cut_off_anywhere_is_truncated(void **state)
+{
+	char *one, *both, text[300];
+	size_t a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "abcdefghijklmnop"[i * i % 13];
+	one = pack("zstd -q -c", text, sizeof(text), &a);
+	for (size_t n = 4; n < a; n++)
+		assert_corrupt(one, n, "zstd stream is truncated");
+	both = join(one, a, one, a);
+	for (size_t n = 1; n < a; n++)
+		assert_corrupt(both, a + n, "zstd stream is truncated");
+	free(both);
+	free(one);
+}
+
+/* A bit of a frame may mean nothing: then nothing may change either. */
+static void assert_corrupt_or_same(
+	const void *data, size_t len, const void *expected, size_t expected_len)
+{
+	struct err err;
+	char *out;
+	size_t out_len;
+	int rc = inflate_all(data, len, &out, &out_len, &err);
+
+	if (rc < 0) {
+		assert_message(ERR_LAYER, "zstd stream is ");
+	} else {
+		assert_int_equal(out_len, expected_len);
+		assert_memory_equal(out, expected, out_len);
+	}
+	free(out);
+}
+
+static void zstd_with_a_wrong_byte_is_an_error(void **state)
+{
+	char *one, text[400];
+	size_t a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "abcdefghijklmnop"[i * i % 15];
+	one = pack("zstd -q -c", text, sizeof(text), &a);
+	for (size_t i = 5; i < a; i++)
+		for (int mask = 1; mask < 256; mask = mask * 2 + 1) {
+			one[i] ^= (char)mask;
+			assert_corrupt_or_same(one, a, text, sizeof(text));
+			one[i] ^= (char)mask;
+		}
+	free(one);
+}
+
+static void bytes_after_zstd_are_an_error(void **state)
+{
+	char *one, *all;
+	size_t a;
+
+	(void)state;
+	one = pack("zstd -q -c", "text", 4, &a);
+	all = join(one, a, "garbage", 7);
+	assert_corrupt(all, a + 7, "zstd stream is corrupt");
+	assert_corrupt(all, a + 1, "zstd stream is ");
+	free(all);
+	free(one);
+}
+
+static void zstd_that_wants_too_large_a_window_is_refused(void **state)
+{
+	/* A frame header of no single segment: window 2^(10 + 18), then 2^(10 + 17). */
+	static const char too_large[] = "\x28\xb5\x2f\xfd\0\x90\1\0\0";
+	static const char largest[] = "\x28\xb5\x2f\xfd\0\x88\1\0\0";
+
+	(void)state;
+	assert_corrupt(too_large, 9, "zstd stream is corrupt: Frame requires too much memory");
+	assert_inflates(largest, 9, "", 0);
+}
+
+/* ---- stopping -------------------------------------------------------------------- */
+
+static void reader_may_stop_at_any_time(void **state)
+{
+	struct blob *blob = open_slow(shared, (int64_t)1 << 40);
+	struct err err;
+	double start = now();
+
+	(void)state;
+	for (int pieces = 0; pieces < 40; pieces += 13) {
+		struct inflate *in = inflate_start(blob, &err);
+		const void *data;
+		size_t len;
+
+		for (int i = 0; i < pieces; i++)
+			assert_int_equal(inflate_next(in, &data, &len, &err), 1);
+		if (pieces)
+			usleep(20000);
+		inflate_stop(in);
+	}
+	inflate_stop(NULL);
+	blob_close(blob);
+	unlink(unit_path("slow"));
+	assert_true(now() - start < 5);
+}
+
+static void bomb_is_stopped_by_its_reader(void **state)
+{
+	int status;
+	struct blob *blob;
+	struct inflate *in;
+	struct err err;
+	const void *data;
+	size_t len;
+
+	(void)state;
+	free(unit_run(
+		&status, "head -c 200000000 /dev/zero | gzip -n -1 > '%s'", unit_path("bomb")));
+	assert_int_equal(status, 0);
+	blob = blob_open(shared, unit_path("bomb"), NO_DIGEST, BLOB_SIZE_UNKNOWN, &err);
+	in = inflate_start(blob, &err);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(inflate_next(in, &data, &len, &err), 1);
+		assert_int_equal(len, CHUNK);
+	}
+	inflate_stop(in);
+	blob_close(blob);
+	unlink(unit_path("bomb"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(digest_is_sha256),
+		cmocka_unit_test(only_a_whole_digest_is_valid),
+		cmocka_unit_test(ring_keeps_order_and_lengths),
+		cmocka_unit_test(ring_gives_the_data_before_the_error),
+		cmocka_unit_test(cancel_wakes_a_waiting_producer),
+		cmocka_unit_test(signal_ends_a_wait_for_data),
+		cmocka_unit_test(right_blob_is_done),
+		cmocka_unit_test(wrong_content_is_a_digest_error),
+		cmocka_unit_test(what_cannot_be_a_blob_is_refused_at_once),
+		cmocka_unit_test(blob_is_closed_while_it_is_verified),
+		cmocka_unit_test(verifier_works_on_after_a_close),
+		cmocka_unit_test(many_blobs_are_verified_each),
+		cmocka_unit_test(file_cut_off_meanwhile_is_found_out),
+		cmocka_unit_test(signal_ends_a_wait_for_the_verdict),
+		cmocka_unit_test(plain_bytes_come_as_they_are),
+		cmocka_unit_test(gzip_of_all_sizes_is_read),
+		cmocka_unit_test(zstd_of_all_sizes_is_read),
+		cmocka_unit_test(gzip_members_follow_each_other),
+		cmocka_unit_test(gzip_members_end_anywhere_in_a_piece_of_input),
+		cmocka_unit_test(gzip_of_thousands_of_members_is_read),
+		cmocka_unit_test(zeros_between_and_after_gzip_members_are_passed_over),
+		cmocka_unit_test(gzip_headers_with_all_fields_are_read),
+		cmocka_unit_test(gzip_cut_off_anywhere_is_truncated),
+		cmocka_unit_test(gzip_with_a_wrong_trailer_is_corrupt),
+		cmocka_unit_test(gzip_with_a_wrong_byte_is_an_error),
+		cmocka_unit_test(gzip_that_refers_to_before_its_start_is_corrupt),
+		cmocka_unit_test(bytes_after_gzip_are_an_error),
+		cmocka_unit_test(zstd_frames_follow_each_other),
+		cmocka_unit_test(skippable_frames_are_passed_over),
+		cmocka_unit_test(zstd_cut_off_anywhere_is_truncated),
+		cmocka_unit_test(zstd_with_a_wrong_byte_is_an_error),
+		cmocka_unit_test(bytes_after_zstd_are_an_error),
+		cmocka_unit_test(zstd_that_wants_too_large_a_window_is_refused),
+		cmocka_unit_test(reader_may_stop_at_any_time),
+		cmocka_unit_test(bomb_is_stopped_by_its_reader),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
