@@ -319,11 +319,13 @@ static int compare_blocks(const void *a, const void *b)
 /* What was released since the last time, neighbours in one call. */
 static int punch_released(struct stage *st, struct err *err)
 {
-	struct extent *fresh = (struct extent *)(st->released.data + st->punched);
+	struct extent *fresh;
 	size_t count = (st->released.len - st->punched) / sizeof(*fresh);
 
-	if (count)
-		qsort(fresh, count, sizeof(*fresh), compare_blocks);
+	if (!count)
+		return 0;
+	fresh = (struct extent *)(st->released.data + st->punched);
+	qsort(fresh, count, sizeof(*fresh), compare_blocks);
 	for (size_t i = 0, n; i < count; i += n) {
 		uint64_t end = fresh[i].block + fresh[i].count;
 
@@ -352,19 +354,23 @@ int stage_settle(struct stage *st, int *fd, struct err *err)
 	return 0;
 }
 
-/* A run less what was released of it. `at` is the next released extent. */
-static int add_run(uint64_t from, uint64_t end, const struct extent **at,
-	const struct extent *released_end, struct buf *runs, struct err *err)
+/* A run less what was released of it. `at` is the first of `left` released extents
+ * that lie ahead. */
+static int add_run(uint64_t from, uint64_t end, const struct extent **at, size_t *left,
+	struct buf *runs, struct err *err)
 {
 	while (from < end) {
-		const struct extent *r = *at < released_end && (*at)->block < end ? *at : NULL;
+		const struct extent *r = *left && (*at)->block < end ? *at : NULL;
 		uint64_t to = r ? r->block : end;
 		struct extent run = {0, (uint32_t)(to - from), from};
 
 		if (to > from && buf_append(runs, &run, sizeof(run), err) < 0)
 			return -1;
 		from = r ? r->block + r->count : end;
-		*at += r != NULL;
+		if (r) {
+			++*at;
+			--*left;
+		}
 	}
 	return 0;
 }
@@ -372,17 +378,17 @@ static int add_run(uint64_t from, uint64_t end, const struct extent **at,
 int stage_runs(struct stage *st, struct buf *runs, struct err *err)
 {
 	struct extent *released = (struct extent *)st->released.data;
-	size_t count = st->released.len / sizeof(*released);
+	size_t left = st->released.len / sizeof(*released);
 	const struct extent *at = released;
 
-	if (count)
-		qsort(released, count, sizeof(*released), compare_blocks);
+	if (left)
+		qsort(released, left, sizeof(*released), compare_blocks);
 	for (uint64_t from = layout_skip(0); from < st->next;) {
 		uint64_t end = from + layout_run(from);
 
 		if (end > st->next)
 			end = st->next;
-		if (add_run(from, end, &at, released + count, runs, err) < 0)
+		if (add_run(from, end, &at, &left, runs, err) < 0)
 			return -1;
 		from = layout_skip(end);
 	}
