@@ -174,8 +174,10 @@ int debugfs_run(const char *image, const struct debugfs_command *commands, size_
 		.image = image, .write = write, .in = -1, .out = -1, .errors = -1};
 	struct debugfs_lookup lookup = {.path = image};
 	struct debugfs_lines *lines = calloc(count + 1, sizeof(*lines));
-	int rc = lines ? 0 : err_set(err, ERR_NO_MEMORY, "out of memory");
+	int rc = 0;
 
+	if (!lines)
+		return err_set(err, ERR_NO_MEMORY, "out of memory");
 	for (size_t i = 0; i < count && !rc; i++) {
 		rc = debugfs_lines(&commands[i], &lookup, &lines[i], err);
 		if (rc < 0)
@@ -184,7 +186,7 @@ int debugfs_run(const char *image, const struct debugfs_command *commands, size_
 	ext4_close(lookup.file);
 	if (!rc)
 		rc = run_all(&s, commands, count, lines, outputs, err);
-	for (size_t i = 0; lines && i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		debugfs_lines_free(&lines[i]);
 	free(lines);
 	return rc;

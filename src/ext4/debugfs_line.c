@@ -128,10 +128,12 @@ static int put_quoted(struct buf *line, const char *text, size_t len, struct err
 {
 	if (buf_append(line, " \"", 2, err) < 0)
 		return -1;
-	for (size_t i = 0; i < len; i++)
-		if (buf_append(line, "\"\"", text[i] == '"' ? 2 : 0, err) < 0 ||
-			(text[i] != '"' && buf_append(line, &text[i], 1, err) < 0))
+	for (size_t i = 0; i < len; i++) {
+		bool quote = text[i] == '"';
+
+		if (buf_append(line, quote ? "\"\"" : &text[i], quote ? 2 : 1, err) < 0)
 			return -1;
+	}
 	return buf_append(line, "\"", 1, err);
 }
 
@@ -170,7 +172,7 @@ static int put_path(struct maker *m, const char *path, struct err *err)
 {
 	struct buf *line = &m->lines->line;
 	struct buf text = {0};
-	char inode[16];
+	char inode[16] = "";
 	int rc;
 
 	if (!*path)
@@ -195,7 +197,7 @@ static int put_path(struct maker *m, const char *path, struct err *err)
 static int put_directory(struct maker *m, const char *dir, struct err *err)
 {
 	struct debugfs_lines *l = m->lines;
-	char inode[16];
+	char inode[16] = "";
 
 	if (!can_quote(dir, strlen(dir)) || strlen(dir) > PATH_MAX) {
 		if (look_up(m->lookup, dir, inode, err) < 0)
@@ -223,11 +225,8 @@ static int put_name(struct maker *m, const char *path, bool in_directory, struct
 	if (!can_quote(path + last, len - last))
 		return err_set(err, ERR_USAGE,
 			"debugfs cannot be given the name %.200s: use inject", path + last);
-	if (can_quote(path, len) && !in_directory) {
-		if (path[0] == '/')
-			return put_quoted(&m->lines->line, path, len, err);
-		in_directory = last > 0;
-	}
+	if (can_quote(path, len) && !in_directory && path[0] == '/')
+		return put_quoted(&m->lines->line, path, len, err);
 	/* The root is where we are. */
 	dir = strndup(path, last);
 	if (!dir)

@@ -17,8 +17,6 @@
 #include "base/cleanup.h"
 #include "base/interrupt.h"
 
-extern char **environ;
-
 #define POLL_MS    100 /* a signal is noticed that late at most */
 #define FD_MIN     10  /* above those that the child's end up as */
 #define CHILD_FILE 3   /* the image in the child */

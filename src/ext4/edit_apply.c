@@ -178,8 +178,8 @@ static int set_xattr(
 static int set_metadata(
 	struct edit *ed, struct edit_node *node, const struct entry *e, struct err *err)
 {
-	if (node->fresh || e->has_mode)
-		node->mode = (uint16_t)((node->mode & S_IFMT) | entry_mode(e));
+	if (e->has_mode)
+		node->mode = (uint16_t)((node->mode & S_IFMT) | e->mode);
 	if (e->has_uid)
 		node->uid = e->uid;
 	if (e->has_gid)
@@ -224,7 +224,7 @@ static int make_node(
 
 	if (e->type == ENTRY_HARDLINK)
 		return find_link_target(ed, e, node, err);
-	*node = edit_node_new(ed, formats[e->type], err);
+	*node = edit_node_new(ed, (uint16_t)(formats[e->type] | entry_mode(e)), err);
 	if (!*node)
 		return -1;
 	(*node)->entry = e;

@@ -26,6 +26,7 @@ int read_map(struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inod
 	blk64_t found = 0;
 	errcode_t rc;
 
+	*where = 0;
 	rc = ext2fs_bmap2(
 		file->fs, ino, (struct ext2_inode *)inode, NULL, 0, block, &flags, &found);
 	if (rc)

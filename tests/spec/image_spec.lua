@@ -480,6 +480,28 @@ describe("injecting into an image", function()
     })
   end)
 
+  it("ends in what the same entries end in before the image is made", function()
+    local entries = {
+      { path = "/a/../b/./c/", content = "x" }, { path = "/d", type = "dir", mode = oct "700" }, { path = "/l", target = "/d" },
+      { path = "/l/in", content = "y", uid = 70000, mtime = 1.5 }, { path = "/dang", target = "nope/deep" },
+      { path = "/dang/f", content = "z" }, { path = "/h", type = "hardlink", target = "/l/in" },
+      { path = "/d", type = "dir", gid = 7, xattrs = { ["user.a"] = "1" } },
+      { path = "/s", content = ("\0"):rep(9000), xattrs = { ["user.b"] = ("q"):rep(400) } }, { path = "/b/c", type = "remove" },
+      { path = "/", type = "dir", mode = oct "711" }, { path = "/c", type = "char", major = 5, minor = 1 },
+      { path = "/f", type = "fifo", mode = oct "600" }, { path = "/b", target = "d" }, { path = "/x", content = "1" },
+      { path = "/x", type = "dir" }, { path = "/x/y", target = "t" }, { path = "/..", type = "dir", uid = 3 },
+    }
+    local before, after = scratch:fresh ".ext4", scratch:fresh ".ext4"
+    local rootfs = banger.rootfs { near = before }
+    banger.inject(rootfs, entries)
+    banger.mkext4(rootfs, before, { epoch = EPOCH })
+    rootfs = banger.rootfs { near = after }
+    banger.mkext4(rootfs, after, { epoch = EPOCH })
+    banger.inject(after, entries)
+    assert_clean(after)
+    assert_same_tree(image.read(before), image.read(after))
+  end)
+
   it("spreads a file over whatever is free", function()
     local path = make("-b 1024 -m 0", nil, "8M")
     local fill, thin = {}, {}
