@@ -247,6 +247,9 @@ static int put_file(struct layer *l, const struct tar_entry *e, struct tree_node
 	if (!inode || set_metadata(l, e, inode, err) < 0)
 		return -1;
 	inode->size = e->size;
+	if (e->size > STAGE_FILE_MAX)
+		return layer_entry_error(l, err, "the file has %llu bytes, over ext4's 16 TiB",
+			(unsigned long long)e->size);
 	/* Of a sparse file the tar says little and the image may hold much. */
 	l->rootfs->content += e->size;
 	if (e->size > l->options->limits.bytes || l->rootfs->content > l->options->limits.bytes)

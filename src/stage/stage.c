@@ -12,8 +12,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 
-#define BLOCK       ((size_t)LAYOUT_BLOCK_SIZE)
-#define FILE_BLOCKS ((uint64_t)UINT32_MAX) /* ext4's longest file */
+#define BLOCK ((size_t)LAYOUT_BLOCK_SIZE)
 
 /* ---- blocks -------------------------------------------------------------------- */
 
@@ -122,8 +121,6 @@ static int move_to(struct stage *st, uint64_t offset, struct err *err)
 	if (offset < st->position)
 		return err_set(err, ERR_LAYER, "content at byte %llu comes after byte %llu",
 			(unsigned long long)offset, (unsigned long long)st->position);
-	if (offset > FILE_BLOCKS * BLOCK)
-		return err_set(err, ERR_LAYER, "a file is larger than ext4's 16 TiB");
 	if (st->partial) {
 		uint64_t end = offset < block_end ? offset : block_end;
 
@@ -171,6 +168,8 @@ int stage_file_write(
 
 	if (!len)
 		return 0;
+	if (len > STAGE_FILE_MAX || offset > STAGE_FILE_MAX - len)
+		return err_set(err, ERR_LAYER, "a file is larger than ext4's 16 TiB");
 	if (move_to(st, offset, err) < 0)
 		return -1;
 	while (len) {

@@ -15,6 +15,9 @@
 
 struct stage;
 
+/* ext4's longest file: 2^32 - 1 blocks. */
+#define STAGE_FILE_MAX ((uint64_t)UINT32_MAX * LAYOUT_BLOCK_SIZE)
+
 /* Start a staging file in the directory that the path `near` is in. */
 struct stage *stage_open(const char *near, struct err *err);
 void stage_close(struct stage *stage);

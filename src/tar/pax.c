@@ -35,7 +35,7 @@ struct pax_scan {
 	struct pax_values local;
 	bool local_uid, local_gid; /* the entry's own header says it */
 	int64_t data_size;         /* of a size record, or -1 */
-	int64_t global_size;       /* likewise */
+	bool pax_format;           /* libarchive takes the archive for one of pax's */
 	struct said *head, *tail;
 	struct said *taken;
 };
@@ -58,7 +58,7 @@ static bool parse_decimal(const char *p, size_t len, int64_t *value)
 /* "[-]seconds[.fraction]", rounded down to the nanosecond's digit. */
 static bool parse_time(const char *p, size_t len, int64_t *seconds, uint32_t *nsec)
 {
-	bool negative = len && *p == '-';
+	bool negative = len && *p == '-', more = false; /* than nine digits */
 	const char *dot;
 	size_t whole;
 	uint32_t scale = 100000000;
@@ -74,9 +74,11 @@ static bool parse_time(const char *p, size_t len, int64_t *seconds, uint32_t *ns
 		if (p[i] < '0' || p[i] > '9')
 			return false;
 		*nsec += (uint32_t)(p[i] - '0') * scale;
+		more |= scale == 0 && p[i] != '0';
 	}
 	if (!negative)
 		return true;
+	*nsec += more;
 	*seconds = -*seconds - (*nsec > 0);
 	*nsec = *nsec ? 1000000000 - *nsec : 0;
 	return true;
@@ -99,13 +101,12 @@ static void set_record(
 	struct pax_scan *s, const char *key, size_t key_len, const char *value, size_t len)
 {
 	struct pax_values *v = s->global_body ? &s->global : &s->local;
-	int64_t *size = s->global_body ? &s->global_size : &s->data_size;
 
 	if (is(key, key_len, "mtime")) {
 		v->has_mtime = parse_time(value, len, &v->mtime, &v->nsec);
-	} else if (is(key, key_len, "size")) {
-		if (!parse_decimal(value, len, size))
-			*size = -1;
+	} else if (!s->global_body && is(key, key_len, "size")) {
+		if (!parse_decimal(value, len, &s->data_size))
+			s->data_size = -1;
 	} else if (is(key, key_len, "uid")) {
 		s->local_uid |= !s->global_body;
 		v->has_uid = s->global_body && parse_decimal(value, len, &v->uid);
@@ -245,19 +246,20 @@ static void end_group(struct pax_scan *s)
 	s->local_uid = s->local_gid = false;
 }
 
-/* Bytes behind a header, by libarchive's reckoning. A hard link has some only
- * under a pax header; other types than files have none whatever they say. */
+/* Bytes behind a header, by libarchive's reckoning. A hard link has some only in
+ * an archive of pax's; other types than files have none whatever they say. */
 static int64_t data_size(const struct pax_scan *s, char type, int64_t size)
 {
-	bool pax = s->data_size >= 0;
-
-	if (pax)
+	if (s->data_size >= 0)
 		size = s->data_size;
-	else if (s->global_size >= 0)
-		size = s->global_size;
 	if (type == '1')
-		return pax ? size : 0;
+		return s->pax_format ? size : 0;
 	return type >= '2' && type <= '6' ? 0 : size;
+}
+
+static bool is_gnu(const uint8_t *h)
+{
+	return memcmp(h + 257, "ustar  ", 8) == 0;
 }
 
 static bool is_zero(const uint8_t *block)
@@ -271,7 +273,7 @@ static bool is_zero(const uint8_t *block)
 /* An old GNU sparse map that goes on in a block of its own. */
 static bool map_goes_on(const uint8_t *h)
 {
-	return memcmp(h + 257, "ustar  ", 8) == 0 && h[386] && h[482];
+	return is_gnu(h) && h[386] && h[482];
 }
 
 static void take_header(struct pax_scan *s)
@@ -287,6 +289,7 @@ static void take_header(struct pax_scan *s)
 	case 'x':
 	case 'X':
 	case 'g':
+		s->pax_format = true;
 		begin_body(s, size, type == 'g');
 		return;
 	case 'L':
@@ -298,6 +301,8 @@ static void take_header(struct pax_scan *s)
 	default:
 		break;
 	}
+	if (is_gnu(s->block))
+		s->pax_format = false;
 	end_group(s);
 	size = data_size(s, type, size);
 	s->data_size = -1;
@@ -360,7 +365,7 @@ struct pax_scan *pax_scan_new(void)
 	struct pax_scan *s = calloc(1, sizeof(*s));
 
 	if (s)
-		s->data_size = s->global_size = -1;
+		s->data_size = -1;
 	return s;
 }
 
