@@ -9,6 +9,7 @@
 
 struct handle {
 	struct blob *blob; /* NULL: closed */
+	int held;          /* in use by this many calls */
 };
 
 /* ---- the verifier: one for the whole state, kept in the registry ------------------- */
@@ -63,6 +64,7 @@ static struct handle *new_handle(lua_State *L)
 	struct handle *h = lua_newuserdatauv(L, sizeof(*h), 2);
 
 	h->blob = NULL;
+	h->held = 0;
 	luaL_setmetatable(L, BLOB_TYPE);
 	return h;
 }
@@ -154,10 +156,29 @@ static int blob_progress_method(lua_State *L)
 	return 1;
 }
 
+void bind_hold_blob(lua_State *L, int arg, bool hold)
+{
+	struct handle *h = luaL_checkudata(L, arg, BLOB_TYPE);
+
+	h->held += hold ? 1 : -1;
+}
+
+/* Held: os.exit in a progress function. The worker threads go on until the end. */
+static int blob_gc(lua_State *L)
+{
+	struct handle *h = luaL_checkudata(L, 1, BLOB_TYPE);
+
+	if (!h->held)
+		blob_close(h->blob);
+	h->blob = NULL;
+	return 0;
+}
+
 static int blob_close_method(lua_State *L)
 {
 	struct handle *h = luaL_checkudata(L, 1, BLOB_TYPE);
 
+	luaL_argcheck(L, !h->held, 1, "the blob is in use: its layer is being applied");
 	blob_close(h->blob);
 	h->blob = NULL;
 	return 0;
@@ -199,7 +220,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-	{"__gc", blob_close_method},
+	{"__gc", blob_gc},
 	{"__close", blob_close_method},
 	{"__tostring", blob_tostring},
 	{NULL, NULL},

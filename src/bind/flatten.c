@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bind/bind.h"
+#include "bind/blob.h"
 
 #define REPORT_TYPE "banger.FlattenReport"
 
@@ -199,17 +200,22 @@ static void push_report(lua_State *L, const struct flatten_report *r)
 	lua_setfield(L, -2, "notes");
 }
 
-int bind_flatten(lua_State *L, struct rootfs *rootfs, struct blob *blob)
+int bind_flatten(lua_State *L, struct rootfs *rootfs, int blob_arg)
 {
+	struct blob *blob = bind_check_blob(L, blob_arg);
 	struct flatten_options options;
 	struct call *call;
 	struct err err;
+	int rc;
 
 	lua_settop(L, 3);
 	call = new_call(L); /* 4 */
 	read_options(L, call, &options);
 	luaL_checkstack(L, 20, NULL);
-	if (flatten_layer(rootfs, blob, &options, &call->report, &err) < 0)
+	bind_hold_blob(L, blob_arg, true);
+	rc = flatten_layer(rootfs, blob, &options, &call->report, &err);
+	bind_hold_blob(L, blob_arg, false);
+	if (rc < 0)
 		return call->raised ? lua_error(L) : bind_raise(L, &err);
 	push_report(L, &call->report);
 	return 1;

@@ -6,7 +6,8 @@
 
 #include "rootfs/flatten.h"
 
-/* The options are argument 3; leaves the report on the top of the stack. */
-int bind_flatten(lua_State *L, struct rootfs *rootfs, struct blob *blob);
+/* The blob is argument `blob`, the options are argument 3; leaves the report on
+ * the top of the stack. */
+int bind_flatten(lua_State *L, struct rootfs *rootfs, int blob);
 
 #endif

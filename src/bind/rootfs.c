@@ -22,6 +22,7 @@ static struct rootfs *check_open(lua_State *L, int arg)
 	struct rootfs *rootfs = luaL_checkudata(L, arg, ROOTFS_TYPE);
 
 	luaL_argcheck(L, rootfs->stage, arg, "the rootfs is closed");
+	luaL_argcheck(L, !rootfs->busy, arg, "the rootfs is in use: a layer is being applied");
 	return rootfs;
 }
 
@@ -48,7 +49,22 @@ static int new_rootfs(lua_State *L)
 
 static int close_rootfs(lua_State *L)
 {
-	rootfs_close(luaL_checkudata(L, 1, ROOTFS_TYPE));
+	struct rootfs *rootfs = luaL_checkudata(L, 1, ROOTFS_TYPE);
+
+	luaL_argcheck(L, !rootfs->busy, 1, "the rootfs is in use: a layer is being applied");
+	rootfs_close(rootfs);
+	return 0;
+}
+
+/* Busy: os.exit in a progress function. The worker threads go on until the end. */
+static int gc_rootfs(lua_State *L)
+{
+	struct rootfs *rootfs = luaL_checkudata(L, 1, ROOTFS_TYPE);
+
+	if (rootfs->busy)
+		rootfs_abandon(rootfs);
+	else
+		rootfs_close(rootfs);
 	return 0;
 }
 
@@ -439,7 +455,7 @@ static int flatten(lua_State *L)
 {
 	struct rootfs *rootfs = check_open(L, 1);
 
-	return bind_flatten(L, rootfs, bind_check_blob(L, 2));
+	return bind_flatten(L, rootfs, 2);
 }
 
 static const luaL_Reg methods[] = {
@@ -456,7 +472,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg metamethods[] = {
-	{"__gc", close_rootfs},
+	{"__gc", gc_rootfs},
 	{"__close", close_rootfs},
 	{"__tostring", rootfs_tostring},
 	{NULL, NULL},

@@ -533,7 +533,9 @@ int flatten_layer(struct rootfs *rootfs, struct blob *blob, const struct flatten
 	if (check_options(rootfs, options, err) < 0)
 		return err_prefix(err, "layer %u (%s)", l.layer, blob_digest(blob));
 	rootfs->layers++;
+	rootfs->busy = true;
 	rc = run(&l, err);
+	rootfs->busy = false;
 	whiteout_free(&l.whiteouts);
 	layer_free_links(&l);
 	buf_free(&l.path);

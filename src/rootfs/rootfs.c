@@ -33,10 +33,18 @@ void rootfs_close(struct rootfs *rootfs)
 	rootfs->stage = NULL;
 }
 
+void rootfs_abandon(struct rootfs *rootfs)
+{
+	if (rootfs->stage)
+		stage_abandon(rootfs->stage);
+}
+
 int rootfs_check(const struct rootfs *rootfs, struct err *err)
 {
 	if (!rootfs->stage)
 		return err_set(err, ERR_USAGE, "the rootfs is closed");
+	if (rootfs->busy)
+		return err_set(err, ERR_USAGE, "the rootfs is in use: a layer is being applied");
 	if (rootfs->failed)
 		return err_set(
 			err, ERR_USAGE, "the rootfs is not whole: an earlier flatten_layer failed");

@@ -22,13 +22,17 @@ struct rootfs {
 	uint64_t content;                /* bytes of all layers' files, holes included */
 	char chain_id[DIGEST_TEXT_SIZE]; /* of the layers applied; "" for none */
 	bool failed;                     /* a layer did not go in whole: nothing may be built */
+	bool busy;                       /* a layer is being applied: hands off */
 };
 
 /* An empty image whose staging file lies beside `near`. */
 int rootfs_open(struct rootfs *rootfs, const char *near, struct err *err);
-void rootfs_close(struct rootfs *rootfs); /* idempotent */
+void rootfs_close(struct rootfs *rootfs); /* idempotent; not while busy */
 
-/* ERR_USAGE when closed or failed. */
+/* At the process's end in the middle of a layer: leave no file, free nothing. */
+void rootfs_abandon(struct rootfs *rootfs);
+
+/* ERR_USAGE when closed, busy or failed. */
 int rootfs_check(const struct rootfs *rootfs, struct err *err);
 
 /* The node at a path of the image, whose parents' symbolic links are resolved

@@ -273,6 +273,12 @@ void stage_close(struct stage *st)
 	free(st);
 }
 
+void stage_abandon(struct stage *st)
+{
+	if (st->out.temp)
+		unlink(st->out.temp);
+}
+
 void stage_release(struct stage *st, const struct extent *extents, uint32_t count)
 {
 	struct err ignored;

@@ -22,6 +22,9 @@ struct stage;
 struct stage *stage_open(const char *near, struct err *err);
 void stage_close(struct stage *stage);
 
+/* Remove the file's temporary name, if it has one, and no more. */
+void stage_abandon(struct stage *stage);
+
 /* One file at a time: begin, any number of writes at rising offsets, end. Blocks
  * of zeros and what no write covers become holes. */
 void stage_file_begin(struct stage *stage);
