@@ -155,7 +155,9 @@ end)
 
 -- Known deviations of umoci 0.4.7, and what is done about each:
 -- 1. A marker acts where it stands in the tar, also on what its own layer has
---    brought before it (rows 2, 6b): here markers come first.
+--    brought before it (rows 2, 6b), and through a symlink that its own layer
+--    makes a directory later (row 6): here markers come first and no link
+--    they go through changes.
 -- 2. A hard link before its target is an error (row 12), so is one to a name
 --    that its own layer replaces or hides: here there are none.
 -- 3. A marker below a loop of symlinks is an error (row 28): here none is.

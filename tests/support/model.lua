@@ -54,10 +54,10 @@ function M:walk(names, missing)
       local inode = slot and slot.inode or missing(here, name)
       if not inode then return nil end
       if inode.type == "symlink" then
-        self.followed[#self.followed + 1] = { dir = here, name = name, inode = inode, layer = slot.layer }
+        self.followed[#self.followed + 1] = { dir = here, name = name, inode = inode, layer = slot.layer, slot = slot }
         hops = hops + 1
         if hops > MAX_LINKS then
-          self.hard = "a loop of links"
+          self.hard, self.looped = "a loop of links", true
           return nil
         end
         if inode.target:sub(1, 1) == "/" then stack = { self.root } end
@@ -129,8 +129,10 @@ end
 --- name's slot.
 function M:target(e)
   local names, last = split(e.link)
+  self.looped = false
   local parent = self:find(names)
   local slot = parent and last and parent.names[last]
+  if self.looped then self.open = true end -- a loop now, perhaps not at the end
   return slot and slot.inode, slot
 end
 
@@ -272,10 +274,14 @@ end
 
 --- Links that were followed and are no more: hidden, or replaced by anything
 --- but a directory, in the same layer.
-function M:check_followed()
+function M:check_followed(hidden)
+  for _, f in ipairs(self.followed) do
+    if hidden[f.slot] then self.open = true end
+  end
   for _, f in ipairs(table.move(self.foreseen, 1, #self.foreseen, #self.followed + 1, self.followed)) do
     local slot = f.dir.names[f.name]
     if not slot or (slot.inode ~= f.inode and slot.inode.type ~= "dir") then self.open = true end
+    if slot and slot.inode ~= f.inode then self.hard = "a marker or an entry through a link that becomes a directory" end
   end
 end
 
@@ -333,7 +339,7 @@ function M:apply(entries)
   end
   self:resolve_later(later)
   self:apply_markers(markers)
-  self:check_followed()
+  self:check_followed(hidden)
   self:check_sources(hidden)
 end
 

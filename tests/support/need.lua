@@ -1,0 +1,30 @@
+--- What a test needs of the machine. Each returns nil when it is there, else
+--- the reason, which skips the test and is counted:
+---   local reason = need.root() if reason then return pending(reason) end
+local sh = require "support.sh"
+
+local M = {}
+
+function M.program(...)
+  for _, name in ipairs { ... } do
+    if not sh.has(name) then return name .. " is not installed" end
+  end
+end
+
+function M.root()
+  if not sh.is_root() then return "needs root" end
+end
+
+function M.mount()
+  if not sh.can_mount() then return "mounting needs root and a loop device" end
+end
+
+--- The first reason of several, or nil.
+function M.all(...)
+  for i = 1, select("#", ...) do
+    local reason = select(i, ...)
+    if reason then return reason end
+  end
+end
+
+return M
