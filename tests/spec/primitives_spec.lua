@@ -1,0 +1,234 @@
+-- The primitives as a recipe meets them: handles, misuse, a rootfs in use.
+package.path = "tests/?.lua;" .. package.path
+local banger = require "banger"
+local core = require "banger.core"
+local image = require "support.image"
+local oci = require "support.oci"
+local sh = require "support.sh"
+local tar = require "support.tar"
+
+local scratch, layer
+
+setup(function()
+  scratch = sh.scratch()
+  local entries = {}
+  for i = 1, 3000 do entries[i] = tar.file(("dir/file-%04d"):format(i), ("x"):rep(1000)) end
+  layer = oci.layers(scratch:mkdir "layers", { { tar = tar.archive(entries), compress = "gzip" } })[1]
+end)
+teardown(function() scratch:remove() end)
+
+local function fetch()
+  return banger.fetch_blob { digest = layer.digest, size = layer.size, path = layer.path }
+end
+
+local function message_of(ok, err)
+  assert.is_false(ok)
+  return tostring(err)
+end
+
+-- Calls `act` once from flatten_layer's progress function.
+local function inside(act)
+  local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }
+  local blob <close> = fetch()
+  local called, result = 0, nil
+  -- Progress comes ten times a second: a layer this small may end before.
+  local report = banger.flatten_layer(rootfs, blob, {
+    progress = function()
+      called = called + 1
+      if called == 1 then result = table.pack(pcall(act, rootfs, blob)) end
+    end,
+  })
+  return result, report
+end
+
+describe("a blob", function()
+  it("is verified in the background and knows itself", function()
+    local blob <close> = fetch()
+    assert.equal(blob, blob:wait())
+    assert.same({ state = "done", bytes = layer.size, size = layer.size }, blob:progress())
+    assert.equal(layer.digest, blob.digest)
+  end)
+
+  it("is refused at its end when its bytes are others", function()
+    local other = "sha256:" .. ("0"):rep(64)
+    local blob <close> = banger.fetch_blob { digest = other, path = layer.path }
+    local ok, err = pcall(blob.wait, blob)
+    assert.is_false(ok)
+    assert.equal("digest", err.code)
+    assert.matches(other, err.message, 1, true)
+    assert.matches(layer.digest, err.message, 1, true)
+  end)
+
+  it("is refused at once when its size is another, its file absent, its digest none", function()
+    local _, size = pcall(banger.fetch_blob, { digest = layer.digest, size = 7, path = layer.path })
+    assert.equal("digest", size.code)
+    assert.matches("expected 7", size.message, 1, true)
+    local _, absent = pcall(banger.fetch_blob, { digest = layer.digest, path = scratch:fresh() })
+    assert.equal("not_found", absent.code)
+    local _, none = pcall(banger.fetch_blob, { digest = "sha256:12", path = layer.path })
+    assert.equal("usage", none.code)
+  end)
+
+  it("closes twice, and is of no use afterwards", function()
+    local blob = fetch()
+    blob:close()
+    blob:close()
+    assert.equal("blob: closed", tostring(blob))
+    assert.matches("the blob is closed", message_of(pcall(blob.wait, blob)), 1, true)
+  end)
+end)
+
+describe("a rootfs", function()
+  it("closes twice, and is of no use afterwards", function()
+    local rootfs = banger.rootfs { near = scratch:fresh ".ext4" }
+    rootfs:close()
+    rootfs:close()
+    assert.equal("rootfs: closed", tostring(rootfs))
+    assert.matches("the rootfs is closed", message_of(pcall(rootfs.stat, rootfs, "/")), 1, true)
+    assert.matches("the rootfs is closed", message_of(pcall(banger.inject, rootfs, {})), 1, true)
+  end)
+
+  it("takes no second mkext4", function()
+    local out = scratch:fresh ".ext4"
+    local rootfs = banger.rootfs { near = out }
+    banger.mkext4(rootfs, out)
+    assert.matches("the rootfs is closed", message_of(pcall(banger.mkext4, rootfs, out)), 1, true)
+  end)
+
+  it("takes another size after one that was too small, to the same bytes", function()
+    local function build(sizes)
+      local out = scratch:fresh ".ext4"
+      local rootfs = banger.rootfs { near = out }
+      banger.flatten_layer(rootfs, fetch())
+      for _, size in ipairs(sizes) do
+        local ok, err = pcall(banger.mkext4, rootfs, out, { size = size })
+        if not ok then assert.equal("no_space", err.code) end
+      end
+      image.fsck(out)
+      return (sh.sha256(out))
+    end
+    assert.equal(build { "100M" }, build { "1M", "2M", "100M" })
+  end)
+
+  it("is of no use after a layer that failed", function()
+    local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }
+    pcall(banger.flatten_layer, rootfs, fetch(), { diff_id = "sha256:" .. ("0"):rep(64) })
+    local _, err = pcall(banger.mkext4, rootfs, scratch:fresh ".ext4")
+    assert.equal("usage", err.code)
+    assert.equal("the rootfs is not whole: an earlier flatten_layer failed", err.message)
+  end)
+end)
+
+describe("what is in use", function()
+  local acts = {
+    ["rootfs:close"] = function(rootfs) rootfs:close() end,
+    ["rootfs:read"] = function(rootfs) rootfs:read "/dir" end,
+    ["rootfs:list"] = function(rootfs) rootfs:list "/" end,
+    ["flatten_layer"] = function(rootfs) banger.flatten_layer(rootfs, fetch()) end,
+    ["inject"] = function(rootfs) banger.inject(rootfs, { { path = "/x", content = "" } }) end,
+    ["mkext4"] = function(rootfs) core.mkext4(rootfs, scratch:fresh(), { uuid = "", hash_seed = "" }) end,
+    ["blob:close"] = function(_, blob) blob:close() end,
+  }
+  for name, act in pairs(acts) do
+    it("refuses " .. name .. ", and goes on", function()
+      local result, report = inside(act)
+      assert.equal(3000, report.files)
+      assert.is_truthy(result, "the progress function was not called")
+      assert.is_false(result[1])
+      assert.matches("in use", tostring(result[2]), 1, true)
+    end)
+  end
+
+  it("hands an error of the progress function through as it is", function()
+    local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }
+    local mine = {}
+    local ok, err = pcall(banger.flatten_layer, rootfs, fetch(), { progress = function() error(mine) end })
+    assert.is_false(ok)
+    assert.equal(mine, err)
+  end)
+
+  it("is left clean by os.exit in the progress function", function()
+    local dir = scratch:mkdir "exit"
+    local script = scratch:fresh ".lua"
+    sh.write_file(script, ([[
+      local banger = require "banger"
+      local rootfs = banger.rootfs { near = %q }
+      local blob = banger.fetch_blob { digest = %q, path = %q }
+      banger.flatten_layer(rootfs, blob, { progress = function() os.exit(9) end })
+    ]]):format(dir .. "/out.ext4", layer.digest, layer.path))
+    local _, code = sh.run(sh.line(sh.banger(), script))
+    assert.equal(9, code)
+    assert.equal("", sh.check("ls -A " .. dir))
+  end)
+end)
+
+describe("mkext4", function()
+  local function build(options)
+    local out = scratch:fresh ".ext4"
+    local rootfs <close> = banger.rootfs { near = out }
+    banger.flatten_layer(rootfs, fetch())
+    local info = banger.mkext4(rootfs, out, options)
+    image.fsck(out)
+    return info, image.superblock(out)
+  end
+
+  it("gives the size, the label and the UUID asked for", function()
+    local info = build { size = "96M", label = "sixteen bytes ok", uuid = "01234567-89ab-cdef-0123-456789abcdef" }
+    local printed = sh.check("PATH=$PATH:/usr/sbin dumpe2fs -h " .. info.path .. " 2>/dev/null")
+    assert.equal(96 << 20, info.size)
+    assert.matches("Filesystem volume name:%s+sixteen bytes ok\n", printed)
+    assert.matches("Filesystem UUID:%s+01234567%-89ab%-cdef%-0123%-456789abcdef\n", printed)
+  end)
+
+  it("leaves free just what is asked for", function()
+    local info = build { free = "40M" }
+    assert.equal(40 << 20, info.free)
+    assert.equal("10240", sh.check("PATH=$PATH:/usr/sbin dumpe2fs -h " .. info.path
+      .. " 2>/dev/null | sed -n 's/^Free blocks: *//p'"):match "%d+")
+  end)
+
+  it("makes the smallest image that holds everything", function()
+    local info = build { size = "min" }
+    assert.is_true(info.free < 64 << 10)
+    local ok, err = pcall(build, { size = info.size - 4096 })
+    assert.is_false(ok)
+    assert.equal("no_space", err.code)
+    assert.equal(info.size, err.needed)
+    assert.equal(info.size - 4096, err.given)
+  end)
+
+  it("refuses what makes no sense", function()
+    for message, options in pairs {
+      ["has 17 bytes, over 16"] = { label = ("x"):rep(17) },
+      ["exclude each other"] = { size = "1G", free = "1M" },
+      ["is not a UUID"] = { uuid = "x" },
+      ["inodes, 5 are asked for"] = { inodes = 5 },
+      ["larger than"] = { size = "900T" },
+    } do
+      assert.matches(message, message_of(pcall(build, options)), 1, true)
+    end
+  end)
+
+  it("closes the holes of removed files when a size asks for it", function()
+    local big, rest = {}, {}
+    for i = 1, 40 do big[i] = tar.file("big/" .. i, sh.check("head -c 500000 /dev/urandom")) end
+    for i = 1, 10 do rest[i] = tar.file("rest/" .. i, sh.check("head -c 500000 /dev/urandom")) end
+    rest[11] = tar.file(".wh.big", "")
+    local layers = oci.layers(scratch:mkdir "holes", { { tar = tar.archive(big) }, { tar = tar.archive(rest) } })
+    local out = scratch:fresh ".ext4"
+    local rootfs <close> = banger.rootfs { near = out }
+    for _, l in ipairs(layers) do
+      banger.flatten_layer(rootfs, banger.fetch_blob { digest = l.digest, path = l.path })
+    end
+    -- 10 files of 500,000 bytes, a few blocks of metadata, no journal.
+    local info = banger.mkext4(rootfs, out, { size = "min", journal = false })
+    assert.is_true(info.size < 9 << 20, "size " .. info.size)
+    image.fsck(out)
+    local tree = image.read(out)
+    for i = 1, 10 do
+      local node = tree["rest/" .. i]
+      assert.equal(rest[i].content, node.content)
+    end
+    assert.is_nil(tree.big)
+  end)
+end)
