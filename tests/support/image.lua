@@ -222,8 +222,20 @@ local function read_long_xattrs(path, nodes, scratch)
   end
 end
 
-local function with_content(node, ino, scratch)
+--- The digests of all that debugfs dumped, by inode.
+local function dumped_sums(scratch)
+  local sums = {}
+  local out = sh.check("cd " .. scratch.dir .. " && find . -name '[0-9]*' -exec sha256sum -- {} +")
+  for digest, ino in out:gmatch "(%x+)  %./(%d+)\n" do sums[int(ino)] = digest end
+  return sums
+end
+
+local function with_content(node, ino, scratch, sums)
   if node.type ~= "file" and not (node.type == "symlink" and not node.target) then return end
+  if sums and node.type == "file" then
+    node.content = sums[ino]
+    return
+  end
   local data = sh.read_file(("%s/%d"):format(scratch.dir, ino))
   if node.type == "file" then node.content = data else node.target = data end
 end
@@ -258,16 +270,18 @@ end
 
 --- The tree of an image, through debugfs.
 ---@param path string
----@param options? { content?: boolean, lost_found?: boolean } content=false leaves it
---- out; lost_found=true keeps an empty /lost+found
+---@param options? { content?: boolean|"sha256", lost_found?: boolean } content=false
+--- leaves it out, "sha256" puts the digest in its place; lost_found=true keeps an
+--- empty /lost+found
 function M.read(path, options)
   options = options or {}
   local scratch <close> = sh.scratch()
   local out = debugfs(path, used_inodes(path), scratch, options)
   local nodes, lists = parse_inodes(out, M.superblock(path).block_size)
   read_long_xattrs(path, nodes, scratch)
+  local sums = options.content == "sha256" and dumped_sums(scratch)
   local tree = assemble(nodes, lists, function(node, ino)
-    if options.content ~= false then with_content(node, ino, scratch) end
+    if options.content ~= false then with_content(node, ino, scratch, sums) end
   end)
   if not options.lost_found then drop_lost_found(tree) end
   return tree
@@ -281,7 +295,8 @@ end
 local SURVEY = [[
 find . -fprintf $S/list '%P\0%y\0%m\0%U\0%G\0%s\0%n\0%i\0%T@\0%l\0' || exit 1
 find . \( -type b -o -type c \) -exec stat --printf '%n\0%t\0%T\0' {} + >$S/devices || exit 1
-if [ "$CONTENT" ]; then find . -type f -exec cat -- {} + >$S/content || [ "$DEEP" ] || exit 1; fi
+if [ "$CONTENT" = sha256 ]; then find . -type f -exec sha256sum -z -- {} + >$S/sums || exit 1
+elif [ "$CONTENT" ]; then find . -type f -exec cat -- {} + >$S/content || [ "$DEEP" ] || exit 1; fi
 getfattr -R -P -h -d -m - -e hex . >$S/xattrs 2>$S/err || [ "$DEEP" ] || { cat $S/err >&2; exit 1; }
 ]]
 
@@ -343,6 +358,11 @@ local function parse_getfattr(tree, data)
   end
 end
 
+--- "digest  name" of each file.
+local function parse_sums(tree, data)
+  for digest, path in data:gmatch "(%x+)  %./([^\0]*)\0" do tree[path].content = digest end
+end
+
 local function parse_content(tree, order, data)
   local at = 1
   for _, path in ipairs(order) do
@@ -357,18 +377,20 @@ end
 
 --- The tree below a directory of this machine.
 ---@param prepare string shell commands that end in that directory
----@param options? { content?: boolean, deep?: boolean }
+---@param options? { content?: boolean|"sha256", deep?: boolean }
 local function survey(prepare, options)
   options = options or {}
   local scratch <close> = sh.scratch()
   local script = ("%sS=%s; CONTENT=%s; DEEP=%s\n%s\n%s"):format(SBIN, sh.quote(scratch.dir),
-    options.content ~= false and "1" or "", options.deep and "1" or "", prepare, SURVEY)
+    options.content == nil and "1" or options.content or "", options.deep and "1" or "", prepare, SURVEY)
   sh.write_file(scratch:path "survey.sh", script)
   sh.check(("mkdir %s/m; %s sh %s/survey.sh"):format(scratch.dir,
     options.private and "unshare -m" or "", scratch.dir))
   local tree, order = parse_find(sh.read_file(scratch:path "list"))
   parse_devices(tree, sh.read_file(scratch:path "devices"))
-  if options.content ~= false and not options.deep then
+  if options.content == "sha256" then
+    parse_sums(tree, sh.read_file(scratch:path "sums"))
+  elseif options.content ~= false and not options.deep then
     parse_content(tree, order, sh.read_file(scratch:path "content"))
   end
   parse_getfattr(tree, sh.read_file(scratch:path "xattrs"))
@@ -383,8 +405,8 @@ end
 --- The tree of an image as the kernel's own ext4 sees it. Needs root. The
 --- mount lives in a namespace of its own, so nothing stays mounted.
 ---@param path string
----@param options? { content?: boolean, deep?: boolean, lost_found?: boolean } deep: paths
---- are longer than PATH_MAX, so contents and xattrs are left out
+---@param options? { content?: boolean|"sha256", deep?: boolean, lost_found?: boolean }
+--- deep: paths are longer than PATH_MAX, so contents and xattrs are left out
 function M.mounted(path, options)
   options = options or {}
   local tree = survey(("mount -t ext4 -o ro,noload,loop %s $S/m && cd $S/m || exit 1"):format(
