@@ -79,7 +79,7 @@ describe("the kernel", function()
   end))
 
   it("writes to it, in an indexed directory too", needs_mount(function()
-    local path = build {}
+    local path = build { inodes = 20000 }
     local left = mounted(path, [[
       for i in $(seq 1 2000); do echo $i >many/new-$i; done
       rm many/a-name-0[0-3]*
