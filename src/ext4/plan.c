@@ -189,7 +189,7 @@ static int plan_exact(const struct plan_request *rq, struct plan *p, struct err 
 	p->bytes = rq->size;
 	if (fits(rq, p, end, 0))
 		return 0;
-	least = search(rq, 1024, 0, p) * LAYOUT_BLOCK_SIZE;
+	least = search(rq, rq->data_end, 0, p) * LAYOUT_BLOCK_SIZE;
 	err_set(err, ERR_NO_SPACE,
 		"the image needs at least %llu bytes (%llu MiB), the size given is %llu (%llu MiB)",
 		(unsigned long long)least, (unsigned long long)div_up(least, MIB),
@@ -201,7 +201,7 @@ static int plan_exact(const struct plan_request *rq, struct plan *p, struct err 
 
 int plan_make(const struct plan_request *rq, struct plan *p, struct err *err)
 {
-	uint64_t low = 1024, floor = FLOOR_BYTES / LAYOUT_BLOCK_SIZE, blocks;
+	uint64_t low = rq->data_end, floor = FLOOR_BYTES / LAYOUT_BLOCK_SIZE, blocks;
 
 	if (rq->inode_goal && rq->inode_goal < rq->inodes) {
 		err_set(err, ERR_NO_SPACE, "the image needs %u inodes, %llu are asked for",
