@@ -52,10 +52,11 @@ static int give(struct image *im, struct buf *nodes, struct tree_node *node, str
 /* In sorted pre-order, a directory's children next to each other. */
 static int number(struct image *im, struct buf *nodes, struct err *err)
 {
-	struct tree_node *root = im->tree->root, *none[IMAGE_FIRST_INO + 1] = {NULL};
+	struct tree_node *root = im->tree->root, *none[IMAGE_FIRST_INO + 1] = {NULL}, *at = root;
 
-	for (struct tree_node *n = root; n; n = tree_next(root, n))
-		n->inode->ino = 0;
+	do
+		at->inode->ino = 0;
+	while ((at = tree_next(root, at)));
 	root->inode->ino = EXT2_ROOT_INO;
 	none[EXT2_ROOT_INO] = root;
 	im->last_ino = IMAGE_FIRST_INO;
