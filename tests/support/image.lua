@@ -418,4 +418,18 @@ function M.mounted(path, options)
   return tree
 end
 
+--- Runs shell commands in the root directory of an image that the kernel has
+--- mounted, writable unless options says otherwise. Needs root.
+---@param path string
+---@param script string runs with set -e; $IMAGE is the file
+---@param options? string mount options besides loop
+---@return string out of the script; raises when it fails
+function M.in_mount(path, script, options)
+  local scratch <close> = sh.scratch()
+  local file = scratch:path "script.sh"
+  sh.write_file(file, ("%sset -e\nIMAGE=%s\nmount -t ext4 -o loop,%s $IMAGE %s/m\ncd %s/m\n%s\ncd /\numount %s/m\n"):format(
+    SBIN, sh.quote(path), options or "rw", scratch.dir, scratch.dir, script, scratch.dir))
+  return sh.check(("mkdir %s/m; unshare -m sh %s"):format(scratch.dir, file))
+end
+
 return M

@@ -19,6 +19,14 @@ function M.mount()
   if not sh.can_mount() then return "mounting needs root and a loop device" end
 end
 
+local CAPABILITIES = { CAP_SYS_RESOURCE = 24 }
+
+--- A capability that even root may lack in a container.
+function M.capability(name)
+  local effective = tonumber(sh.read_file "/proc/self/status":match "CapEff:%s*(%x+)", 16)
+  if effective >> CAPABILITIES[name] & 1 == 0 then return "needs " .. name end
+end
+
 --- The first reason of several, or nil.
 function M.all(...)
   for i = 1, select("#", ...) do

@@ -91,6 +91,15 @@ local function text(value, width)
   return value .. ("\0"):rep(width - #value)
 end
 
+--- The sum of all bytes. Most are NUL and add nothing.
+local function sum_of(bytes)
+  local sum = 0
+  for run in bytes:gmatch "[^\0]+" do
+    for i = 1, #run do sum = sum + run:byte(i) end
+  end
+  return sum
+end
+
 --- One 512-byte header from raw fields.
 function M.header(h)
   local head = text(h.name, 100) .. number(h.mode or 0, 8) .. number(h.uid or 0, 8)
@@ -107,10 +116,7 @@ function M.header(h)
       .. text(h.uname, 32) .. text(h.gname, 32) .. number(h.major or 0, 8)
       .. number(h.minor or 0, 8) .. text(h.prefix, 155) .. ("\0"):rep(12)
   end
-  local sum = 8 * 32
-  for i = 1, #head do sum = sum + head:byte(i) end
-  for i = 1, #tail do sum = sum + tail:byte(i) end
-  local checksum = h.checksum or ("%06o\0 "):format(sum)
+  local checksum = h.checksum or ("%06o\0 "):format(8 * 32 + sum_of(head) + sum_of(tail))
   local block = head .. text(checksum, 8) .. tail
   assert(#block == BLOCK, #block)
   return block
