@@ -880,8 +880,10 @@ static void released_blocks_are_free_and_zero(void **state)
 		}
 		n = tree_lookup(&fs.tree, fs.tree.root, "holes", 5);
 		assert_non_null(n);
-		if (o.minimal) /* close to what is in it */
-			assert_true(info.size < 15 * MIB);
+		/* Close to what is in it: what is free is less than a file that went. */
+		if (o.minimal && info.free > 200000)
+			fail_msg("%d: %llu bytes, of which %llu are free", how,
+				(unsigned long long)info.size, (unsigned long long)info.free);
 		free(data);
 		again();
 	}
