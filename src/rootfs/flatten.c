@@ -436,7 +436,9 @@ static int apply_entries(struct layer *l, struct err *err)
 		return -1;
 	if (layer_resolve_links(l, err) < 0)
 		return -1;
-	return whiteout_apply(&l->whiteouts, err);
+	if (whiteout_apply(&l->whiteouts, err) < 0)
+		return -1;
+	return stage_trim(l->rootfs->stage, err);
 }
 
 /* The blob's own verdict comes first: a wrong digest explains whatever else went

@@ -299,21 +299,6 @@ uint64_t stage_used(const struct stage *st)
 	return st->used;
 }
 
-static int punch(struct stage *st, uint64_t block, uint64_t count, struct err *err)
-{
-	static const uint8_t zeros[BLOCK];
-
-	if (fallocate(st->out.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		    (off_t)(block * BLOCK), (off_t)(count * BLOCK)) == 0)
-		return 0;
-	if (errno != EOPNOTSUPP && errno != ENOSYS)
-		return err_errno(err, errno, "free blocks of the staging file");
-	for (uint64_t i = 0; i < count; i++)
-		if (fd_pwrite_all(st->out.fd, zeros, BLOCK, (block + i) * BLOCK) < 0)
-			return err_errno(err, errno, "write the staging file");
-	return 0;
-}
-
 static int compare_blocks(const void *a, const void *b)
 {
 	const struct extent *x = a, *y = b;
@@ -321,14 +306,16 @@ static int compare_blocks(const void *a, const void *b)
 	return (x->block > y->block) - (x->block < y->block);
 }
 
-/* What was released since the last time, neighbours in one call. */
-static int punch_released(struct stage *st, struct err *err)
+/* What was released since the last time, neighbours in one call. It may lie in the
+ * buffer being filled, which has to be written first. */
+int stage_trim(struct stage *st, struct err *err)
 {
 	struct extent *fresh;
 	size_t count = (st->released.len - st->punched) / sizeof(*fresh);
 
 	if (!count)
 		return 0;
+	submit(st);
 	fresh = (struct extent *)(st->released.data + st->punched);
 	qsort(fresh, count, sizeof(*fresh), compare_blocks);
 	for (size_t i = 0, n; i < count; i += n) {
@@ -336,7 +323,7 @@ static int punch_released(struct stage *st, struct err *err)
 
 		for (n = 1; i + n < count && fresh[i + n].block == end; n++)
 			end += fresh[i + n].count;
-		if (punch(st, fresh[i].block, end - fresh[i].block, err) < 0)
+		if (writer_punch(st->writer, fresh[i].block, end - fresh[i].block, err) < 0)
 			return -1;
 	}
 	st->punched = st->released.len;
@@ -348,13 +335,11 @@ int stage_settle(struct stage *st, int *fd, struct err *err)
 	int flags;
 
 	submit(st);
-	if (writer_drain(st->writer, err) < 0)
+	if (stage_trim(st, err) < 0 || writer_drain(st->writer, err) < 0)
 		return -1;
 	flags = fcntl(st->out.fd, F_GETFL);
 	if (flags >= 0)
 		fcntl(st->out.fd, F_SETFL, flags & ~O_DIRECT);
-	if (punch_released(st, err) < 0)
-		return -1;
 	*fd = st->out.fd;
 	return 0;
 }
@@ -417,13 +402,13 @@ int stage_rewind(struct stage *st, struct stage_mark mark, struct err *err)
 
 		if (run > end - from)
 			run = end - from;
-		if (punch(st, from, run, err) < 0)
+		if (writer_punch(st->writer, from, run, err) < 0)
 			return -1;
 		from = layout_skip(from + run);
 	}
 	st->next = mark.next;
 	st->used = mark.used;
-	return 0;
+	return writer_drain(st->writer, err);
 }
 
 int stage_read(

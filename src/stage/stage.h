@@ -44,6 +44,9 @@ int stage_reserve(struct stage *stage, uint32_t file_block, uint32_t count, stru
 /* Give blocks back: they will read as zeros in the finished image. */
 void stage_release(struct stage *stage, const struct extent *extents, uint32_t count);
 
+/* Have what was released turned into holes while other work goes on. */
+int stage_trim(struct stage *stage, struct err *err);
+
 /* The first block that nothing was ever put in. */
 uint64_t stage_end(const struct stage *stage);
 

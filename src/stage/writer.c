@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
+#include "base/extent.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "base/wait.h"
@@ -13,6 +15,11 @@
 
 #define BUFFERS     4
 #define BUFFER_SIZE ((size_t)WRITER_BUFFER_BLOCKS * LAYOUT_BLOCK_SIZE)
+
+struct hole {
+	uint64_t block;
+	uint64_t count;
+};
 
 struct writer {
 	pthread_mutex_t lock;
@@ -26,6 +33,8 @@ struct writer {
 	struct writer_buffer *head;
 	struct writer_buffer *free;
 	struct writer_buffer buffers[BUFFERS];
+	struct buf holes; /* of struct hole, to be punched */
+	size_t punched;   /* of them */
 };
 
 /* A file system may accept O_DIRECT at open and refuse it at the first write,
@@ -45,31 +54,73 @@ static int write_buffer(struct writer *w, const struct writer_buffer *b)
 	return fd_pwrite_all(w->fd, b->data, len, offset) == 0 ? 0 : errno;
 }
 
+static int write_zeros(const struct writer *w, const struct hole *hole)
+{
+	_Alignas(LAYOUT_BLOCK_SIZE) static const uint8_t zeros[LAYOUT_BLOCK_SIZE];
+
+	for (uint64_t i = 0; i < hole->count; i++)
+		if (fd_pwrite_all(
+			    w->fd, zeros, sizeof(zeros), (hole->block + i) * LAYOUT_BLOCK_SIZE) < 0)
+			return errno;
+	return 0;
+}
+
+static int punch_hole(const struct writer *w, const struct hole *hole)
+{
+	off_t offset = (off_t)(hole->block * LAYOUT_BLOCK_SIZE);
+	off_t len = (off_t)(hole->count * LAYOUT_BLOCK_SIZE);
+
+	if (fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len) == 0)
+		return 0;
+	return errno == EOPNOTSUPP || errno == ENOSYS ? write_zeros(w, hole) : errno;
+}
+
+static size_t holes_left(const struct writer *w)
+{
+	return w->holes.len / sizeof(struct hole) - w->punched;
+}
+
+/* With the lock held, which is let go meanwhile: the next buffer, else the next
+ * hole. errno of a failure, or 0. */
+static int work(struct writer *w)
+{
+	struct writer_buffer *b = w->head;
+	struct hole hole = {0, 0};
+	int number = 0;
+
+	if (b)
+		w->head = b->next;
+	else
+		hole = ((const struct hole *)w->holes.data)[w->punched++];
+	if (!w->failed && !w->stop) {
+		pthread_mutex_unlock(&w->lock);
+		number = b ? write_buffer(w, b) : punch_hole(w, &hole);
+		pthread_mutex_lock(&w->lock);
+	}
+	if (b) {
+		b->next = w->free;
+		w->free = b;
+	}
+	return number;
+}
+
 static void *write_queue(void *arg)
 {
 	struct writer *w = arg;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->stop || w->head) {
-		struct writer_buffer *b = w->head;
-		int number = 0;
+	while (!w->stop || w->head || holes_left(w)) {
+		int number;
 
-		if (!b) {
+		if (!w->head && !holes_left(w)) {
 			pthread_cond_wait(&w->queued, &w->lock);
 			continue;
 		}
-		w->head = b->next;
 		w->busy = true;
-		if (!w->failed && !w->stop) {
-			pthread_mutex_unlock(&w->lock);
-			number = write_buffer(w, b);
-			pthread_mutex_lock(&w->lock);
-		}
+		number = work(w);
 		if (number && !w->failed)
 			w->failed = number;
 		w->busy = false;
-		b->next = w->free;
-		w->free = b;
 		pthread_cond_signal(&w->written);
 	}
 	pthread_mutex_unlock(&w->lock);
@@ -80,6 +131,7 @@ static void free_buffers(struct writer *w)
 {
 	for (int i = 0; i < BUFFERS; i++)
 		free(w->buffers[i].data);
+	buf_free(&w->holes);
 	free(w);
 }
 
@@ -180,12 +232,24 @@ void writer_put(struct writer *w, struct writer_buffer *buffer)
 	pthread_mutex_unlock(&w->lock);
 }
 
+int writer_punch(struct writer *w, uint64_t block, uint64_t count, struct err *err)
+{
+	const struct hole hole = {block, count};
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	rc = buf_append(&w->holes, &hole, sizeof(hole), err);
+	pthread_cond_signal(&w->queued);
+	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
 int writer_drain(struct writer *w, struct err *err)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&w->lock);
-	while (!rc && (w->head || w->busy)) {
+	while (!rc && (w->head || w->busy || holes_left(w))) {
 		wait_briefly(&w->written, &w->lock);
 		rc = interrupt_check(err);
 	}

@@ -1,4 +1,5 @@
-/* A thread that writes buffers of whole blocks to a file, in the order given. */
+/* A thread that writes buffers of whole blocks to a file, in the order given, and
+ * punches holes into it while there is nothing to write. */
 #ifndef BANGER_STAGE_WRITER_H
 #define BANGER_STAGE_WRITER_H
 
@@ -29,7 +30,11 @@ struct writer_buffer *writer_get(struct writer *writer, struct err *err);
 /* Queue a buffer; it is the writer's from now on. */
 void writer_put(struct writer *writer, struct writer_buffer *buffer);
 
-/* Wait until all that was queued is written. */
+/* Queue `count` blocks from `block` on to become a hole, once what was put before
+ * is written; later buffers go first. ERR_NO_MEMORY. */
+int writer_punch(struct writer *writer, uint64_t block, uint64_t count, struct err *err);
+
+/* Wait until all that was queued is done. */
 int writer_drain(struct writer *writer, struct err *err);
 
 #endif
