@@ -202,6 +202,20 @@ local function manifest(dir, image, layers)
   return descriptor, config_descriptor
 end
 
+--- Writes an index as a blob: for several platforms, or indexes in indexes.
+---@return table descriptor
+function M.nested(dir, descriptors)
+  return M.blob(dir, json.encode {
+    schemaVersion = 2, mediaType = OCI .. "index.v1+json", manifests = json.array(descriptors),
+  }, OCI .. "index.v1+json")
+end
+
+--- Gives a descriptor the tag under which a layout knows it.
+function M.tagged(descriptor, tag)
+  descriptor.annotations = { ["org.opencontainers.image.ref.name"] = tag }
+  return descriptor
+end
+
 --- Writes index.json and oci-layout over the given descriptors.
 function M.index(dir, descriptors)
   sh.write_file(dir .. "/oci-layout", '{"imageLayoutVersion":"1.0.0"}')
@@ -224,8 +238,7 @@ end
 ---@return table image
 function M.write(dir, image)
   local made = M.image(dir, image)
-  made.manifest.annotations = { ["org.opencontainers.image.ref.name"] = image.tag or "latest" }
-  M.index(dir, { made.manifest })
+  M.index(dir, { M.tagged(made.manifest, image.tag or "latest") })
   return made
 end
 
