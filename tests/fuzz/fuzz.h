@@ -2,6 +2,7 @@
 #ifndef BANGER_TESTS_FUZZ_H
 #define BANGER_TESTS_FUZZ_H
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,16 +11,16 @@
 #include "rootfs/flatten.h"
 
 static struct verifier *verifier;
-static char dir[64], out[96];
-static unsigned runs;
+static char fuzz_dir[64], fuzz_out[96];
+static unsigned fuzz_runs;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void clean_up(void)
 {
-	unlink(out);
-	rmdir(dir);
+	unlink(fuzz_out);
+	rmdir(fuzz_dir);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -30,10 +30,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	verifier = verifier_new(&err);
-	snprintf(dir, sizeof(dir), "%s/fuzz-layer.XXXXXX",
+	snprintf(fuzz_dir, sizeof(fuzz_dir), "%s/fuzz-layer.XXXXXX",
 		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	CLAIM(verifier && mkdtemp(dir), "no start");
-	snprintf(out, sizeof(out), "%s/out.ext4", dir);
+	CLAIM(verifier && mkdtemp(fuzz_dir), "no start");
+	snprintf(fuzz_out, sizeof(fuzz_out), "%s/out.ext4", fuzz_dir);
 	atexit(clean_up);
 	return 0;
 }
@@ -67,22 +67,22 @@ static void make_image(struct rootfs *rootfs, uint8_t how)
 	struct mkext4_info info;
 	struct err err;
 	bool spent;
-	char command[256];
+	char command[512];
 	uint64_t content = 0;
 
 	for (struct tree_node *n = rootfs->tree.root; n; n = tree_next(rootfs->tree.root, n))
 		content += S_ISREG(n->inode->mode) ? n->inode->size : 0;
 	o.sparse |= content > 32 << 20;
-	if (mkext4(&rootfs->tree, rootfs->stage, out, &o, &info, &spent, &err) < 0) {
+	if (mkext4(&rootfs->tree, rootfs->stage, fuzz_out, &o, &info, &spent, &err) < 0) {
 		CLAIM(!strstr(err.msg, "internal"), "%s", err.msg);
 		return;
 	}
 	snprintf(command, sizeof(command), "e2fsck -fn %s > %s.log 2>&1 || { cat %s.log; false; }",
-		out, out, out);
+		fuzz_out, fuzz_out, fuzz_out);
 	CLAIM(system(command) == 0, "e2fsck is not content");
-	snprintf(command, sizeof(command), "%s.log", out);
+	snprintf(command, sizeof(command), "%s.log", fuzz_out);
 	unlink(command);
-	unlink(out);
+	unlink(fuzz_out);
 }
 
 static const char *const names[] = {"a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "l", "l/a",
@@ -161,7 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	how = *data++;
 	len--;
-	CLAIM(rootfs_open(&rootfs, out, &err) == 0, "%s", err.msg);
+	CLAIM(rootfs_open(&rootfs, fuzz_out, &err) == 0, "%s", err.msg);
 	copy = malloc(len);
 	memcpy(copy, data, len);
 	if (how & 3)
@@ -175,7 +175,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!rc) {
 		flaw = flaws_of_rootfs(&rootfs);
 		CLAIM(!flaw, "%s", flaw);
-		if (++runs % 64 == 0 || getenv("FUZZ_IMAGE"))
+		if (++fuzz_runs % 64 == 0 || getenv("FUZZ_IMAGE"))
 			make_image(&rootfs, how);
 	}
 	rootfs_close(&rootfs);

@@ -5,7 +5,8 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-#include "tar/pax.c" /* its queue is looked at from inside */
+/* Its queue is looked at from inside. */
+#include "tar/pax.c" /* NOLINT(bugprone-suspicious-include) */
 
 #define ENTRIES_MAX 4096
 
