@@ -23,7 +23,7 @@ end
 
 ---A converter for argparse: a size such as 4G to bytes.
 ---@param option string # its name, for messages
----@param words? table<string, true> # taken as they are, such as { min = true }
+---@param words? table<string, true> # taken as they are, such as { min = true }; then 0 is no size either
 ---@return fun(text: string): integer|string|nil, string?
 function M.size(option, words)
   return function(text)
@@ -31,6 +31,9 @@ function M.size(option, words)
       return text
     end
     local bytes, message = size.parse(text)
+    if words and bytes == 0 then
+      bytes, message = nil, ("'%s' is no size: more than 0 expected"):format(text)
+    end
     return bytes, message and ("%s: %s"):format(option, message)
   end
 end

@@ -175,8 +175,10 @@ static int put_entry(struct inject *in, struct err *err)
 	const char *name = in->path.data + last;
 	struct tree *tree = &in->rootfs->tree;
 	struct tree_node *dir, *old, *node;
-	struct tree_inode *inode;
+	struct tree_inode *inode = NULL;
 
+	if (e->type == ENTRY_HARDLINK && !(inode = link_target(in, err)))
+		return -1;
 	dir = resolve_make_dir(&in->resolver, in->path.data, last ? last - 1 : 0, err);
 	if (!dir)
 		return -1;
@@ -188,8 +190,7 @@ static int put_entry(struct inject *in, struct err *err)
 			return err_set(
 				err, ERR_USAGE, "a directory that is not empty is in its place");
 	}
-	inode = e->type == ENTRY_HARDLINK ? link_target(in, err) : make_inode(in, err);
-	if (!inode)
+	if (!inode && !(inode = make_inode(in, err)))
 		return -1;
 	if (old && old->inode == inode)
 		return 0;

@@ -45,9 +45,10 @@ struct tree_node *rootfs_lookup(
 ssize_t rootfs_read(struct rootfs *rootfs, const struct tree_inode *inode, uint64_t offset,
 	void *data, size_t len, struct err *err);
 
-/* Put entries in, in their order. All are checked before the first changes
- * anything; a failure of the host (a source that cannot be read) may leave those
- * before it in. */
+/* Put entries in, in their order. Each is checked by itself before the first
+ * changes anything; one whose place turns out to be taken, or whose source cannot
+ * be read, leaves those before it in. ".." in a path is taken by name, before any
+ * link is followed. */
 int rootfs_inject(
 	struct rootfs *rootfs, const struct entry *entries, size_t count, struct err *err);
 

@@ -301,7 +301,7 @@ static void take_header(struct pax_scan *s)
 	default:
 		break;
 	}
-	if (is_gnu(s->block))
+	if (is_gnu(s->block) || memcmp(s->block + 257, "ustar", 5) != 0)
 		s->pax_format = false;
 	end_group(s);
 	size = data_size(s, type, size);

@@ -296,7 +296,7 @@ function core.flatten_layer(rootfs, blob, options) end
 
 ---Something to put into an image, or to take out of it.
 ---@class banger.entry
----@field path string # missing parents are made, 0:0 0755; links in it are resolved inside the image
+---@field path string # missing parents are made, 0:0 0755; links in it are resolved inside the image, ".." by name before that
 ---@field type? "file"|"dir"|"symlink"|"hardlink"|"char"|"block"|"fifo"|"remove" # default: file with content or source, symlink with target
 ---@field content? string # of a file
 ---@field source? string # a file on this machine, instead of content
