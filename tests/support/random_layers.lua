@@ -58,11 +58,13 @@ end
 local function metadata(r, kind, tame)
   local attrs = { mode = r:pick { 420, 384, 493, 448, 2541, 1005, 511 }, mtime = 1000000000 + r:upto(500000000) }
   if kind == "symlink" then attrs.mode = 511 end
+  -- An ordinary user cannot look into a directory it may not enter.
+  if tame and tame.rootless and kind == "dir" then attrs.mode = r:pick { 493, 448, 511 } end
   if r:chance(30) then attrs.uid, attrs.gid = r:upto(70000), r:upto(70000) end
-  if kind ~= "symlink" and not (tame and tame.rootless and kind ~= "file") and r:chance(15) then
+  if kind ~= "symlink" and r:chance(15) then
     attrs.xattrs = { ["user.k" .. r:upto(3)] = ("v"):rep(r:upto(60)) }
   end
-  -- A file without write permission cannot be given xattrs by an ordinary user.
+  -- The kernel has no user.* there.
   if kind == "char" or kind == "block" or kind == "fifo" then attrs.xattrs = nil end
   return attrs
 end
