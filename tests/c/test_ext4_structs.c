@@ -533,7 +533,7 @@ static struct tree_xattr *xattr(
 	struct tree_xattr *x = malloc(sizeof(*x) + strlen(name) + 1);
 
 	*x = (struct tree_xattr){.next = next, .size = size, .value = value};
-	strcpy(x->name, name);
+	memcpy(x->name, name, strlen(name) + 1);
 	return x;
 }
 
@@ -574,6 +574,7 @@ static const uint8_t *find_anywhere(
 	const uint8_t *v = NULL;
 
 	*in_block = false;
+	*size = 0;
 	if (get32(l->inode) == 0xea020000)
 		v = find_xattr(l->inode + 4, l->inode + 4, XATTR_INODE_ROOM - 4, index, name, size);
 	if (!v && l->block) {

@@ -682,7 +682,7 @@ static void closed_stage_leaves_nothing(void **state)
 	*strrchr(command, '/') = '\0';
 	out = unit_run(
 		&status, "ls -A '%s' | grep '^.banger-%ld-' | wc -l", command, (long)getpid());
-	assert_int_equal(atoi(out), 0);
+	assert_string_equal(out, "0\n");
 	free(out);
 	drop(&f);
 	assert_int_equal(open_in(unit_dir), 0);

@@ -477,7 +477,7 @@ static int inflate_all(const void *data, size_t len, char **out, size_t *out_len
 	*out_len = 0;
 	while ((rc = inflate_next(in, &piece, &n, err)) > 0) {
 		assert_true(n > 0);
-		*out = realloc(*out, *out_len + n);
+		*out = realloc(*out, *out_len + n + 1);
 		memcpy(*out + *out_len, piece, n);
 		*out_len += n;
 	}
