@@ -2,6 +2,9 @@
 local core = require "banger.core"
 local size = require "banger.size"
 
+-- What mkext4 makes at most; just over, so that the core has the last word.
+local MAX_BYTES = 2 * 1024 ^ 4
+
 local M = {}
 
 ---Parse a recipe's arguments. `--help` prints the help and exits 0.
@@ -31,7 +34,9 @@ function M.size(option, words)
       return text
     end
     local bytes, message = size.parse(text)
-    if words and bytes == 0 then
+    if bytes and bytes > MAX_BYTES then
+      bytes, message = nil, ("'%s' is more than the 2 TiB an image can have"):format(text)
+    elseif words and bytes == 0 then
       bytes, message = nil, ("'%s' is no size: more than 0 expected"):format(text)
     end
     return bytes, message and ("%s: %s"):format(option, message)

@@ -3,6 +3,9 @@ local digest = require "banger.digest"
 local json = require "banger.json"
 local platform = require "banger.platform"
 
+-- The last second that ext4's superblock can hold, in 2106.
+local LATEST = (1 << 32) - 1
+
 local M = {}
 
 ---@class banger.config
@@ -151,7 +154,7 @@ end
 ---@return string? message # when the variable's value is no time
 function M.epoch(config, source_date_epoch)
   if not source_date_epoch or source_date_epoch == "" then
-    return math.max(config.created or 0, 0)
+    return math.min(math.max(config.created or 0, 0), LATEST)
   end
   local seconds = source_date_epoch:find "^%d+$" and math.tointeger(tonumber(source_date_epoch))
   if not seconds then

@@ -20,7 +20,11 @@ function M.parse(value)
   if not number or not known then
     return nil, ("'%s' is no size: bytes, or a number with K, M, G or T (powers of 1024) expected"):format(text)
   end
-  local bytes = math.tointeger(tonumber(number) * 1024 ^ powers[unit:upper()])
+  local exact = tonumber(number) * 1024 ^ powers[unit:upper()]
+  if exact >= 2 ^ 63 then
+    return nil, ("'%s' is too large a size"):format(text)
+  end
+  local bytes = math.tointeger(exact)
   if not bytes then
     return nil, ("'%s' is no whole number of bytes"):format(text)
   end

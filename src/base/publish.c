@@ -118,6 +118,9 @@ static int sync_dir(const char *target, struct err *err)
 	cleanup(cleanup_free) char *dir = dir_of(target);
 	cleanup(cleanup_close) int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
+	/* A directory that may be written but not read cannot be synced by us. */
+	if (fd < 0 && errno == EACCES)
+		return 0;
 	/* Some file systems cannot sync a directory (EINVAL); the rename stands. */
 	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL))
 		return err_errno(err, errno, "sync the directory of %s", target);

@@ -29,8 +29,12 @@ static struct verifier *push_verifier(lua_State *L)
 	struct verifier **slot;
 	struct err err;
 
-	if (lua_getfield(L, LUA_REGISTRYINDEX, VERIFIER_TYPE ".only") == LUA_TUSERDATA)
-		return *(struct verifier **)lua_touserdata(L, -1);
+	if (lua_getfield(L, LUA_REGISTRYINDEX, VERIFIER_TYPE ".only") == LUA_TUSERDATA) {
+		slot = lua_touserdata(L, -1);
+		if (!*slot)
+			luaL_error(L, "fetch_blob: the program is ending");
+		return *slot;
+	}
 	lua_pop(L, 1);
 	slot = lua_newuserdatauv(L, sizeof(*slot), 0);
 	*slot = NULL;

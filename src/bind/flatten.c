@@ -100,7 +100,7 @@ static void read_limits(lua_State *L, struct flatten_limits *limits)
 	int type = lua_getfield(L, 3, "limits");
 
 	if (type == LUA_TTABLE) {
-		limit_field(L, "layers", UINT32_MAX - 1, &layers);
+		limit_field(L, "layers", INT32_MAX - 1, &layers);
 		limit_field(L, "depth", UINT32_MAX - 1, &depth);
 		limit_field(L, "entries", INT64_MAX, &limits->entries);
 		limit_field(L, "bytes", INT64_MAX, &limits->bytes);
@@ -202,9 +202,10 @@ static void push_report(lua_State *L, const struct flatten_report *r)
 
 int bind_flatten(lua_State *L, struct rootfs *rootfs, int blob_arg)
 {
-	struct blob *blob = bind_check_blob(L, blob_arg);
+
 	struct flatten_options options;
 	struct call *call;
+	struct blob *blob;
 	struct err err;
 	int rc;
 
@@ -212,6 +213,8 @@ int bind_flatten(lua_State *L, struct rootfs *rootfs, int blob_arg)
 	call = new_call(L); /* 4 */
 	read_options(L, call, &options);
 	luaL_checkstack(L, 20, NULL);
+	/* Now: reading the options may have run Lua, which may have closed them. */
+	blob = bind_check_blob(L, blob_arg);
 	bind_hold_blob(L, blob_arg, true);
 	rc = flatten_layer(rootfs, blob, &options, &call->report, &err);
 	bind_hold_blob(L, blob_arg, false);

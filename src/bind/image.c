@@ -171,9 +171,10 @@ static bool follow_option(lua_State *L, int arg)
 
 static int image_stat(lua_State *L)
 {
+	/* Options first: reading them may run Lua, which may close the handle. */
+	bool follow = follow_option(L, 3);
 	struct image *image = check_open(L, 1);
 	const char *path = luaL_checkstring(L, 2);
-	bool follow = follow_option(L, 3);
 	struct scratch *s = push_scratch(L);
 	uint32_t ino = find(L, image, path, follow, &s->path);
 
@@ -233,10 +234,10 @@ static uint64_t size_option(lua_State *L, int arg, const char *key, uint64_t or_
 	return has ? (uint64_t)n : or_else;
 }
 
-/* How much of a file of `size` bytes to read. */
-static uint64_t read_length(lua_State *L, const char *path, uint64_t size, uint64_t offset)
+/* How much of a file of `size` bytes to read, `len` being asked for. */
+static uint64_t read_length(
+	lua_State *L, const char *path, uint64_t size, uint64_t offset, uint64_t len)
 {
-	uint64_t len = size_option(L, 3, "size", UINT64_MAX);
 	struct err err;
 
 	if (offset >= size)
@@ -253,9 +254,10 @@ static uint64_t read_length(lua_State *L, const char *path, uint64_t size, uint6
 
 static int image_read(lua_State *L)
 {
+	uint64_t offset = size_option(L, 3, "offset", 0);
+	uint64_t len = size_option(L, 3, "size", UINT64_MAX);
 	struct image *image = check_open(L, 1);
 	const char *path = luaL_checkstring(L, 2);
-	uint64_t offset = size_option(L, 3, "offset", 0), len;
 	struct scratch *s;
 	uint32_t ino;
 	luaL_Buffer b;
@@ -270,7 +272,7 @@ static int image_read(lua_State *L)
 		err_set(&err, ERR_USAGE, "%s: not a regular file", path);
 		return bind_raise(L, &err);
 	}
-	len = read_length(L, path, s->stat.size, offset);
+	len = read_length(L, path, s->stat.size, offset, len);
 	free_scratch(s);
 	n = ext4_read(image->file, ino, offset, luaL_buffinitsize(L, &b, len), len, &err);
 	if (n < 0)

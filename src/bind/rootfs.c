@@ -9,8 +9,10 @@
 #include "bind/flatten.h"
 #include "bind/stat.h"
 #include "ext4/mkext4.h"
+#include "rootfs/resolve.h"
 
 #define ROOTFS_TYPE "banger.Rootfs"
+#define READ_MAX    ((uint64_t)1 << 30) /* bytes of one read */
 
 struct rootfs *bind_to_rootfs(lua_State *L, int arg)
 {
@@ -26,6 +28,16 @@ static struct rootfs *check_open(lua_State *L, int arg)
 	return rootfs;
 }
 
+/* A host path: Lua's strings may hold zero bytes, paths may not. */
+static const char *check_path(lua_State *L, int arg)
+{
+	size_t len;
+	const char *path = luaL_checklstring(L, arg, &len);
+
+	luaL_argcheck(L, strlen(path) == len, arg, "the path has a zero byte in it");
+	return path;
+}
+
 /* ---- making and building --------------------------------------------------------------- */
 
 static int new_rootfs(lua_State *L)
@@ -38,7 +50,7 @@ static int new_rootfs(lua_State *L)
 	lua_settop(L, 1);
 	if (lua_getfield(L, 1, "near") != LUA_TSTRING)
 		return luaL_error(L, "rootfs: field 'near' must be the output's path");
-	near = lua_tostring(L, 2);
+	near = check_path(L, 2);
 	rootfs = lua_newuserdatauv(L, sizeof(*rootfs), 0);
 	memset(rootfs, 0, sizeof(*rootfs));
 	luaL_setmetatable(L, ROOTFS_TYPE);
@@ -146,8 +158,13 @@ static void read_options(lua_State *L, int table, struct mkext4_options *o)
 	o->sparse = boolean_field(L, table, "sparse", true);
 	uuid_field(L, table, "uuid", o->uuid);
 	uuid_field(L, table, "hash_seed", o->hash_seed);
-	if (lua_getfield(L, table, "epoch") != LUA_TNIL)
-		o->epoch = luaL_checkinteger(L, -1);
+	if (lua_getfield(L, table, "epoch") != LUA_TNIL) {
+		int ok;
+
+		o->epoch = lua_tointegerx(L, -1, &ok);
+		if (!ok)
+			luaL_error(L, "mkext4: field 'epoch' must be a whole number of seconds");
+	}
 	lua_pop(L, 1);
 	if (lua_getfield(L, table, "label") == LUA_TSTRING)
 		o->label = lua_tostring(L, -1);
@@ -183,10 +200,10 @@ static void push_info(lua_State *L, const struct mkext4_info *info)
 /* mkext4(rootfs, path, options): uuid and hash_seed are given by lua/banger. */
 static int make_ext4(lua_State *L)
 {
-	struct rootfs *rootfs = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = check_path(L, 2);
 	struct mkext4_options options;
 	struct mkext4_info info;
+	struct rootfs *rootfs;
 	struct err err;
 	bool spent;
 	int rc;
@@ -194,6 +211,7 @@ static int make_ext4(lua_State *L)
 	luaL_checktype(L, 3, LUA_TTABLE);
 	lua_settop(L, 3);
 	read_options(L, 3, &options);
+	rootfs = check_open(L, 1);
 	if (rootfs_check(rootfs, &err) < 0)
 		return bind_raise(L, &err);
 	rc = mkext4(&rootfs->tree, rootfs->stage, path, &options, &info, &spent, &err);
@@ -212,7 +230,8 @@ static struct tree_node *find(lua_State *L, struct rootfs *rootfs, const char *p
 	struct err err;
 	struct tree_node *node = rootfs_lookup(rootfs, path, follow, &err);
 
-	if (!node && err.code != ERR_NONE)
+	/* Links in a circle lead nowhere, as a dangling one. */
+	if (!node && err.code != ERR_NONE && err.code != ERR_LAYER)
 		bind_raise(L, &err);
 	return node;
 }
@@ -283,16 +302,16 @@ static void push_stat(lua_State *L, const struct tree_node *node)
 
 static int rootfs_stat(lua_State *L)
 {
-	struct rootfs *rootfs = check_open(L, 1);
 	const char *path = luaL_checkstring(L, 2);
 	bool follow = false;
 	struct tree_node *node;
 
+	/* Options first: reading them may run Lua, which may close the handle. */
 	if (!lua_isnoneornil(L, 3)) {
 		luaL_checktype(L, 3, LUA_TTABLE);
 		follow = boolean_field(L, 3, "follow", false);
 	}
-	node = find(L, rootfs, path, follow);
+	node = find(L, check_open(L, 1), path, follow);
 	if (!node)
 		return 0;
 	push_path(L, node);
@@ -324,31 +343,37 @@ static int rootfs_list(lua_State *L)
 
 static int rootfs_read_method(lua_State *L)
 {
-	struct rootfs *rootfs = check_open(L, 1);
 	const char *path = luaL_checkstring(L, 2);
-	struct tree_node *node = find_or_raise(L, rootfs, path);
-	uint64_t offset = 0, size;
-	bool has = false;
+	uint64_t offset = 0, asked = UINT64_MAX, size = 0;
+	bool has = false, any;
+	struct rootfs *rootfs;
+	struct tree_node *node;
 	luaL_Buffer b;
 	struct err err;
 	ssize_t n;
 
+	if (!lua_isnoneornil(L, 3)) {
+		luaL_checktype(L, 3, LUA_TTABLE);
+		asked = size_field(L, 3, "size", &has);
+		asked = has ? asked : UINT64_MAX;
+		offset = size_field(L, 3, "offset", &any);
+	}
+	rootfs = check_open(L, 1);
+	node = find_or_raise(L, rootfs, path);
 	if (!S_ISREG(node->inode->mode)) {
 		err_set(&err, ERR_USAGE, "%s: not a regular file", path);
 		return bind_raise(L, &err);
 	}
-	size = node->inode->size;
-	if (!lua_isnoneornil(L, 3)) {
-		luaL_checktype(L, 3, LUA_TTABLE);
-		uint64_t asked = size_field(L, 3, "size", &has);
-		offset = size_field(L, 3, "offset", &(bool){false});
-		if (has && asked < size)
-			size = asked;
-	}
-	if (offset >= node->inode->size)
-		size = 0;
-	else if (size > node->inode->size - offset)
+	if (offset < node->inode->size)
 		size = node->inode->size - offset;
+	if (size > asked)
+		size = asked;
+	if (size > READ_MAX) {
+		err_set(&err, ERR_USAGE,
+			"%s: %llu bytes are too many for one read; read it in parts", path,
+			(unsigned long long)size);
+		return bind_raise(L, &err);
+	}
 	n = rootfs_read(rootfs, node->inode, offset, luaL_buffinitsize(L, &b, (size_t)size),
 		(size_t)size, &err);
 	if (n < 0)
@@ -376,8 +401,49 @@ static int rootfs_resolve(lua_State *L)
 	return 1;
 }
 
+/* The first child of a sorted directory whose name comes after `name`, or what
+ * comes after the directory. */
+static struct tree_node *child_behind(
+	struct tree_node *top, struct tree_node *dir, const char *name, size_t len)
+{
+	const struct tree_dir *d = &dir->inode->dir;
+
+	tree_sort(dir);
+	for (uint32_t i = 0; i < d->count; i++) {
+		const struct tree_node *child = d->slots[i];
+		size_t n = child->name_len < len ? child->name_len : len;
+		int order = memcmp(child->name, name, n);
+
+		if (order > 0 || (order == 0 && child->name_len > len))
+			return d->slots[i];
+	}
+	return tree_next_over(top, dir);
+}
+
+/* What comes after the path that was given last, which may be gone by now. */
+static struct tree_node *node_behind(struct rootfs *rootfs, struct tree_node *top, const char *last)
+{
+	size_t len = strlen(last), start;
+	struct err err;
+	struct tree_node *node = rootfs_lookup(rootfs, last, false, &err);
+
+	if (node) {
+		if (node->parent)
+			tree_sort(node->parent);
+		return tree_next(top, node);
+	}
+	for (; len > 1; len = start > 1 ? start - 1 : 1) {
+		for (start = len; last[start - 1] != '/'; start--)
+			;
+		node = resolve_find(&rootfs->tree, last, start, false, &err);
+		if (node && tree_is_dir(node))
+			return child_behind(top, node, last + start, len - start);
+	}
+	return NULL;
+}
+
 /* The iterator's state is the path it gave last, so that the tree may change on
- * the way without harm: what was removed just ends the walk below it. */
+ * the way without harm. */
 static int walk_next(lua_State *L)
 {
 	struct rootfs *rootfs = check_open(L, lua_upvalueindex(1));
@@ -387,13 +453,7 @@ static int walk_next(lua_State *L)
 	struct tree_node *top, *node;
 
 	top = rootfs_lookup(rootfs, top_path, true, &err);
-	node = top;
-	if (top && last) {
-		node = rootfs_lookup(rootfs, last, false, &err);
-		if (node && node->parent)
-			tree_sort(node->parent);
-		node = node ? tree_next(top, node) : NULL;
-	}
+	node = top && last ? node_behind(rootfs, top, last) : top;
 	if (!node)
 		return 0;
 	push_path(L, node);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ext4/image.h"
+#include "tree/entry.h"
 
 static int check_options(const struct mkext4_options *o, struct err *err)
 {
@@ -12,6 +13,9 @@ static int check_options(const struct mkext4_options *o, struct err *err)
 	if (o->label && strlen(o->label) > MKEXT4_LABEL_MAX)
 		return err_set(err, ERR_USAGE, "label %s has %zu bytes, over %u", o->label,
 			strlen(o->label), MKEXT4_LABEL_MAX);
+	if (o->epoch < ENTRY_TIME_MIN || o->epoch > ENTRY_TIME_MAX)
+		return err_set(
+			err, ERR_USAGE, "epoch %lld is out of ext4's range", (long long)o->epoch);
 	if (o->inodes > UINT32_MAX)
 		return err_set(err, ERR_USAGE, "inodes %llu is out of range",
 			(unsigned long long)o->inodes);

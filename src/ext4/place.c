@@ -184,6 +184,18 @@ static bool needs_blocks(const struct image *im, const struct tree_inode *inode)
 	}
 }
 
+static int place_content(
+	struct image *im, const struct tree_node *node, struct placed *p, struct err *err)
+{
+	const struct tree_inode *inode = node->inode;
+
+	if (tree_is_dir(node))
+		return place_dir(im, node, p, err);
+	if (S_ISREG(inode->mode))
+		return place_file(im, inode, p, err);
+	return map_data(im, p, inode->target, (size_t)inode->size, err);
+}
+
 static int place_inode(struct image *im, const struct tree_node *node, struct err *err)
 {
 	const struct tree_inode *inode = node->inode;
@@ -195,18 +207,14 @@ static int place_inode(struct image *im, const struct tree_node *node, struct er
 		return 0;
 	if (inode->xattrs)
 		rc = place_attributes(im, inode, &p, err);
+	if (!rc && blocks)
+		rc = place_content(im, node, &p, err);
 	if (rc < 0) {
 		cleanup(cleanup_free) char *path = tree_path(node);
 		return err_prefix(err, "%s", path ? path : "a file");
 	}
-	if (tree_is_dir(node))
-		rc = place_dir(im, node, &p, err);
-	else if (S_ISREG(inode->mode) && blocks)
-		rc = place_file(im, inode, &p, err);
-	else if (blocks)
-		rc = map_data(im, &p, inode->target, (size_t)inode->size, err);
-	if (rc < 0 || (!blocks && !p.attribute_block))
-		return rc;
+	if (!blocks && !p.attribute_block)
+		return 0;
 	return buf_append(&im->placed, &p, sizeof(p), err);
 }
 

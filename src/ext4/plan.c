@@ -2,7 +2,10 @@
 
 #include <ext2fs/ext2fs.h>
 
+#include "ext4/extents.h"
 #include "stage/layout.h"
+
+#define EXTENT_BLOCKS_MAX 32768u
 
 #define MIB                  ((uint64_t)1 << 20)
 #define FLOOR_BYTES          (64 * MIB) /* the smallest image made without being asked */
@@ -82,19 +85,24 @@ static uint32_t journal_size(uint64_t blocks)
 	return n > 0 ? (uint32_t)n : 0;
 }
 
-/* The journal's extents beyond the four of its inode never matter: it has one,
- * or two where a backup lies in its way. */
+/* A journal of up to 1 GiB is cut at backups and at the length of an extent; more
+ * than the four extents of its inode take a block of their own. */
 static uint64_t place_journal(struct plan *p, uint64_t *at)
 {
 	uint64_t left = p->journal_blocks, first = layout_skip(*at);
+	uint32_t extents = 0;
 
 	for (*at = first; left;) {
 		uint64_t from = layout_skip(*at), run = layout_run(from);
 		uint64_t n = run < left ? run : left;
 
+		if (n > EXTENT_BLOCKS_MAX)
+			n = EXTENT_BLOCKS_MAX;
 		*at = from + n;
 		left -= n;
+		extents++;
 	}
+	p->journal_extent_blocks = extents > EXTENTS_IN_INODE;
 	return first;
 }
 
@@ -119,10 +127,11 @@ static uint64_t lay_out(const struct plan_request *rq, uint64_t blocks, struct p
 		plan_take(&at, p->table_blocks);
 	p->journal = place_journal(p, &at);
 	fixed = super_blocks(p->groups) + (uint64_t)p->groups * (2 + p->table_blocks) +
-		p->journal_blocks + rq->data_used + 1 /* the resize inode's own block */;
+		p->journal_blocks + p->journal_extent_blocks + rq->data_used +
+		1 /* the resize inode's own block */;
 	p->free_blocks = p->blocks > fixed ? p->blocks - fixed : 0;
-	/* One block more, so that the resize inode's has a place behind it all. */
-	return layout_skip(at) + 1;
+	/* The blocks that libext2fs finds a place for have one behind it all. */
+	return layout_skip(at) + p->journal_extent_blocks + 1;
 }
 
 /* Whether the plan holds all with `free` blocks to spare. */

@@ -25,8 +25,9 @@ struct plan {
 	uint64_t bytes;  /* of the image file, at least blocks * 4096 */
 	uint32_t groups;
 	uint32_t inodes_per_group;
-	uint32_t table_blocks;   /* an inode table's, in each group */
-	uint32_t journal_blocks; /* 0: none */
+	uint32_t table_blocks;          /* an inode table's, in each group */
+	uint32_t journal_blocks;        /* 0: none */
+	uint32_t journal_extent_blocks; /* of its extent tree */
 	uint32_t desc_blocks;
 	uint64_t free_blocks; /* when all is written */
 	/* Places; groups' bitmaps and tables follow each other from there. */

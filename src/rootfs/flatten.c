@@ -8,6 +8,9 @@
 #include "rootfs/layer.h"
 #include "rootfs/place.h"
 
+/* Of one entry, names included; far more than ext4 can hold. */
+#define XATTRS_MAX ((size_t)64 << 10)
+
 const struct flatten_limits flatten_default_limits = {
 	.layers = 512,
 	.depth = RESOLVE_DEPTH_MAX,
@@ -30,10 +33,6 @@ static int tick(struct layer *l, struct err *err)
 
 	if (interrupt_check(err) < 0)
 		return -1;
-	if (l->rootfs->unpacked + p.unpacked > l->options->limits.bytes)
-		return err_set(err, ERR_LAYER,
-			"the layers unpack to more than %llu bytes (limit bytes)",
-			(unsigned long long)l->options->limits.bytes);
 	if (!l->options->tick)
 		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -136,9 +135,14 @@ static int set_owner(
 static int set_xattrs(struct layer *l, struct tree_inode *inode, struct err *err)
 {
 	struct tar_xattr x;
+	size_t total = 0;
 
 	inode->xattrs = NULL;
 	while (tar_reader_xattr(l->tar, &x)) {
+		total += x.size + strlen(x.name);
+		if (total > XATTRS_MAX)
+			return layer_entry_error(l, err,
+				"its extended attributes have more than %zu bytes", XATTRS_MAX);
 		const char *suffix = entry_xattr_suffix(x.name);
 
 		if (suffix && strlen(x.name) > ENTRY_XATTR_NAME_MAX)
@@ -151,10 +155,6 @@ static int set_xattrs(struct layer *l, struct tree_inode *inode, struct err *err
 				return -1;
 			continue;
 		}
-		if (x.size > UINT16_MAX)
-			return layer_entry_error(l, err,
-				"the extended attribute %s has %zu bytes, over 65535", x.name,
-				x.size);
 		if (tree_xattr_set(
 			    &l->rootfs->tree, inode, x.name, x.value, (uint32_t)x.size, err) < 0)
 			return -1;
@@ -486,7 +486,9 @@ static int run(struct layer *l, struct err *err)
 	int rc = -1;
 
 	l->inflate = inflate_start(l->blob, err);
-	l->tar = l->inflate ? tar_reader_open(l->inflate, err) : NULL;
+	l->tar = l->inflate ? tar_reader_open(l->inflate, l->rootfs->unpacked,
+				      l->options->limits.bytes, err)
+			    : NULL;
 	if (l->tar)
 		rc = apply_entries(l, err);
 	rc = check_digests(l, rc, err);

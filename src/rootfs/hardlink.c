@@ -3,6 +3,9 @@
 
 #include "rootfs/layer.h"
 
+/* The names of one layer's waiting links together. */
+#define PENDING_BYTES_MAX ((size_t)256 << 20)
+
 enum pending_state {
 	WAITING,
 	WALKED, /* on the chain of links being followed */
@@ -56,7 +59,15 @@ static int link_to(struct layer *l, struct tree_node *dir, const char *name, siz
 static int put_pending(struct layer *l, struct tree_node *dir, const char *name, size_t len,
 	const struct buf *target, struct err *err)
 {
-	struct pending p = {.path = strdup(l->raw), .target = strndup(target->data, target->len)};
+	struct pending p = {0};
+
+	l->pending_bytes += strlen(l->raw) + target->len;
+	if (l->pending_bytes > PENDING_BYTES_MAX)
+		return layer_entry_error(l, err,
+			"the hard links that wait for their targets take more than %zu bytes",
+			PENDING_BYTES_MAX);
+	p.path = strdup(l->raw);
+	p.target = strndup(target->data, target->len);
 
 	if (p.path && p.target)
 		p.placeholder = tree_inode_new(&l->rootfs->tree, S_IFREG, err);

@@ -183,6 +183,12 @@ static int put_entry(struct inject *in, struct err *err)
 	if (!dir)
 		return -1;
 	old = tree_lookup(tree, dir, name, len);
+	/* A directory that is wanted where a link leads to one is there already. */
+	if (old && tree_is_link(old) && e->type == ENTRY_DIR) {
+		node = rootfs_lookup(in->rootfs, e->path, true, err);
+		if (node && tree_is_dir(node))
+			old = node;
+	}
 	if (old && tree_is_dir(old)) {
 		if (e->type == ENTRY_DIR)
 			return set_metadata(in, old->inode, false, err);

@@ -21,6 +21,7 @@ struct layer {
 	uint32_t layer;
 	struct resolver resolver;
 	struct whiteouts whiteouts;
+	size_t pending_bytes;  /* of the names in it */
 	struct buf pending;    /* of struct pending */
 	struct buf path;       /* the current entry's, clean */
 	const char *raw;       /* the current entry's, as the tar has it */

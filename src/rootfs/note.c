@@ -6,6 +6,9 @@
 #include "base/cleanup.h"
 #include "rootfs/layer.h"
 
+/* What a note keeps of a name: a path that any program can use. */
+#define NOTE_NAME_MAX 4096
+
 /* A path may be longer than a message: show its ends. */
 static const char *show(struct layer *l)
 {
@@ -73,7 +76,7 @@ int layer_note(struct layer *l, struct err *err, enum flatten_action action, con
 		free(n.reason);
 		return 0;
 	}
-	n.entry = strdup(l->raw);
+	n.entry = strndup(l->raw, NOTE_NAME_MAX);
 	if (n.entry && n.reason && keep_note(l->report, &n, err) == 0)
 		return 0;
 	free(n.entry);

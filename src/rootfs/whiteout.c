@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/interrupt.h"
 #include "rootfs/resolve.h"
 
 #define PREFIX     ".wh."
@@ -87,6 +87,10 @@ int whiteout_add(struct whiteouts *wh, enum whiteout_kind kind, const char *path
 	struct tree_node *node;
 	struct err loop;
 
+	wh->bytes += len;
+	if (wh->bytes > WHITEOUT_BYTES_MAX)
+		return err_set(err, ERR_LAYER,
+			"the names of its whiteouts take more than %zu bytes", WHITEOUT_BYTES_MAX);
 	m.dir = malloc(len + 1);
 	if (!m.dir)
 		return err_set(err, ERR_NO_MEMORY, "out of memory");
@@ -111,6 +115,13 @@ int whiteout_add(struct whiteouts *wh, enum whiteout_kind kind, const char *path
 /* Stands in `hidden` for "something below is of this layer". */
 #define KEEP UINT32_MAX
 
+/* Stands there for "nothing below is of a lower layer", while a layer's markers
+ * are applied: none needs to go through the same subtree again. */
+static uint32_t purged(const struct whiteouts *wh)
+{
+	return wh->layer | 0x80000000;
+}
+
 /* The subtree below `top`, parents before their children. */
 static int collect(struct tree_node *top, struct buf *nodes, struct err *err)
 {
@@ -119,6 +130,8 @@ static int collect(struct tree_node *top, struct buf *nodes, struct err *err)
 	if (buf_append(nodes, &top, sizeof(top), err) < 0)
 		return -1;
 	for (; next < nodes->len; next += sizeof(top)) {
+		if (next % (4096 * sizeof(top)) == 0 && interrupt_check(err) < 0)
+			return -1;
 		struct tree_node *node = *(struct tree_node **)(nodes->data + next);
 		const struct tree_dir *dir = &node->inode->dir;
 		uint32_t slots;
@@ -162,7 +175,7 @@ static int purge(const struct whiteouts *wh, struct tree_node *top, bool itself,
 		struct tree_node *node = ((struct tree_node **)nodes.data)[i];
 		bool ours = node->layer == wh->layer, keep = ours || node->hidden == KEEP;
 
-		node->hidden = 0;
+		node->hidden = purged(wh);
 		if (!keep) {
 			tree_remove(wh->tree, node);
 			continue;
@@ -172,8 +185,7 @@ static int purge(const struct whiteouts *wh, struct tree_node *top, bool itself,
 		if (i)
 			node->parent->hidden = KEEP;
 	}
-	if (!itself)
-		top->hidden = 0;
+	top->hidden = purged(wh);
 	buf_free(&nodes);
 	return 0;
 }
@@ -189,6 +201,12 @@ static int compare_markers(const void *a, const void *b)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
+static bool is_purged(
+	const struct whiteouts *wh, const struct marker *m, const struct tree_node *node)
+{
+	return node->hidden == purged(wh) && (!m->name || node->layer == wh->layer);
+}
+
 int whiteout_apply(struct whiteouts *wh, struct err *err)
 {
 	struct marker *markers = (struct marker *)wh->markers.data;
@@ -200,7 +218,7 @@ int whiteout_apply(struct whiteouts *wh, struct err *err)
 		struct err loop;
 		struct tree_node *node = find_hidden(wh, &markers[i], &loop);
 
-		if (!node)
+		if (!node || is_purged(wh, &markers[i], node))
 			continue;
 		node->hidden = 0;
 		if (purge(wh, node, markers[i].name != 0, err) < 0)

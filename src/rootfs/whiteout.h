@@ -13,6 +13,9 @@
 
 #define WHITEOUT_PREFIX_LEN 4 /* of ".wh." */
 
+/* The names of one layer's markers together: they are kept until its end. */
+#define WHITEOUT_BYTES_MAX ((size_t)64 << 20)
+
 enum whiteout_kind {
 	WHITEOUT_NONE,   /* an ordinary name */
 	WHITEOUT_NAME,   /* hides the name behind ".wh." */
@@ -29,6 +32,7 @@ struct whiteouts {
 	struct tree *tree;
 	uint32_t layer;
 	struct buf markers; /* of struct marker */
+	size_t bytes;       /* of their names */
 };
 
 /* Remember a marker; the name it hides is not followed from now on. */

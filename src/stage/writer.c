@@ -194,7 +194,7 @@ static int check_failed(const struct writer *w, struct err *err)
 
 static bool out_of_space(const struct writer *w)
 {
-	return w->failed == ENOSPC || w->failed == EDQUOT;
+	return w->failed == ENOSPC || w->failed == EDQUOT || w->failed == EFBIG;
 }
 
 struct writer_buffer *writer_get(struct writer *w, struct err *err)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/interrupt.h"
 #include "tar/pax.h"
 
 struct tar_reader {
@@ -15,6 +16,8 @@ struct tar_reader {
 	struct digest *hash;
 	struct pax_scan *pax;
 	uint64_t bytes;
+	uint64_t used;  /* by the layers before */
+	uint64_t limit; /* of both */
 	struct err err; /* the stream's, which libarchive only hands through as "failed" */
 	int ended;      /* the stream is at its end */
 };
@@ -27,7 +30,13 @@ static la_ssize_t read_stream(struct archive *archive, void *arg, const void **d
 
 	if (r->ended)
 		return 0;
-	rc = inflate_next(r->in, data, &len, &r->err);
+	rc = interrupt_check(&r->err);
+	if (!rc)
+		rc = inflate_next(r->in, data, &len, &r->err);
+	if (rc > 0 && r->used + r->bytes + len > r->limit)
+		rc = err_set(&r->err, ERR_LAYER,
+			"the layers unpack to more than %llu bytes (limit bytes)",
+			(unsigned long long)r->limit);
 	if (rc < 0) {
 		archive_set_error(archive, EIO, "%s", r->err.msg);
 		return -1;
@@ -69,7 +78,8 @@ static struct archive *open_archive(struct tar_reader *r)
 	return a;
 }
 
-struct tar_reader *tar_reader_open(struct inflate *in, struct err *err)
+struct tar_reader *tar_reader_open(
+	struct inflate *in, uint64_t used, uint64_t limit, struct err *err)
 {
 	struct tar_reader *r = calloc(1, sizeof(*r));
 
@@ -78,6 +88,8 @@ struct tar_reader *tar_reader_open(struct inflate *in, struct err *err)
 		return NULL;
 	}
 	r->in = in;
+	r->used = used;
+	r->limit = limit;
 	r->hash = digest_new(err);
 	r->pax = pax_scan_new();
 	r->archive = r->hash && r->pax ? open_archive(r) : NULL;

@@ -44,8 +44,10 @@ struct tar_xattr {
 
 struct tar_reader;
 
-/* Read from `in`, which must outlive the reader. */
-struct tar_reader *tar_reader_open(struct inflate *in, struct err *err);
+/* Read from `in`, which must outlive the reader. The layers before had `used` bytes
+ * of tar; more than `limit` with this one's are ERR_LAYER. */
+struct tar_reader *tar_reader_open(
+	struct inflate *in, uint64_t used, uint64_t limit, struct err *err);
 void tar_reader_close(struct tar_reader *reader);
 
 /* The next entry, valid until the next call: 1, 0 at the end, -1 with ERR_LAYER

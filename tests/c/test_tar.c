@@ -613,7 +613,7 @@ static struct reading open_tar(const void *data, size_t len)
 	r.blob = blob_open(r.verifier, unit_path("t.tar"), NO_DIGEST, BLOB_SIZE_UNKNOWN, &err);
 	assert_non_null(r.blob);
 	r.in = inflate_start(r.blob, &err);
-	r.tar = tar_reader_open(r.in, &err);
+	r.tar = tar_reader_open(r.in, 0, UINT64_MAX, &err);
 	assert_non_null(r.tar);
 	return r;
 }

@@ -7,6 +7,8 @@ local oci = require "support.oci"
 local sh = require "support.sh"
 local tar = require "support.tar"
 
+local NIL_UUID = "00000000-0000-0000-0000-000000000000"
+
 local scratch, layer
 
 setup(function()
@@ -126,7 +128,7 @@ describe("what is in use", function()
     ["rootfs:list"] = function(rootfs) rootfs:list "/" end,
     ["flatten_layer"] = function(rootfs) banger.flatten_layer(rootfs, fetch()) end,
     ["inject"] = function(rootfs) banger.inject(rootfs, { { path = "/x", content = "" } }) end,
-    ["mkext4"] = function(rootfs) core.mkext4(rootfs, scratch:fresh(), { uuid = "", hash_seed = "" }) end,
+    ["mkext4"] = function(rootfs) core.mkext4(rootfs, scratch:fresh(), { uuid = NIL_UUID, hash_seed = NIL_UUID }) end,
     ["blob:close"] = function(_, blob) blob:close() end,
   }
   for name, act in pairs(acts) do
@@ -162,7 +164,98 @@ describe("what is in use", function()
   end)
 end)
 
+describe("options that run Lua", function()
+  -- A table whose every absent field is asked for with a call of `act`.
+  local function asking(act)
+    return setmetatable({}, { __index = function() act() end })
+  end
+
+  it("find a handle closed that they close", function()
+    local out = scratch:fresh ".ext4"
+    local rootfs = banger.rootfs { near = out }
+    banger.flatten_layer(rootfs, fetch())
+    local name = "/dir/file-0001"
+    for _, method in ipairs { "stat", "read" } do
+      local other = banger.rootfs { near = out }
+      banger.flatten_layer(other, fetch())
+      assert.matches("closed", message_of(pcall(other[method], other, name, asking(function() other:close() end))), 1, true)
+    end
+    local blob = fetch()
+    assert.matches("the blob is closed", message_of(pcall(banger.flatten_layer, rootfs, blob, asking(function() blob:close() end))),
+      1, true)
+    banger.mkext4(rootfs, out)
+    for _, method in ipairs { "stat", "read" } do
+      local img = banger.open(out)
+      assert.matches("closed", message_of(pcall(img[method], img, name, asking(function() img:close() end))), 1, true)
+    end
+  end)
+end)
+
+describe("a walk", function()
+  it("goes on behind what was removed on the way", function()
+    local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }
+    banger.inject(rootfs, { { path = "a/1", content = "" }, { path = "a/2", content = "" }, { path = "b/3", content = "" },
+      { path = "c", content = "" } })
+    local seen = {}
+    for path in rootfs:walk() do
+      seen[#seen + 1] = path
+      if path == "/a/1" then banger.inject(rootfs, { { path = "a/1", type = "remove" } }) end
+      if path == "/b" then banger.inject(rootfs, { { path = "b", type = "remove" } }) end
+    end
+    assert.same({ "/", "/a", "/a/1", "/a/2", "/b", "/c" }, seen)
+  end)
+end)
+
+describe("hostile layers", function()
+  local function flatten(entries, options)
+    local l = oci.layers(scratch:fresh(), { { tar = tar.archive(entries) } })[1]
+    local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }
+    return pcall(banger.flatten_layer, rootfs, banger.fetch_blob { digest = l.digest, path = l.path }, options)
+  end
+
+  it("with many markers for one directory take no time", function()
+    local entries = {}
+    for i = 1, 20000 do
+      entries[#entries + 1] = tar.file("d/" .. i, "")
+      entries[#entries + 1] = tar.file("d/.wh..wh..opq", "")
+    end
+    local begun = os.clock()
+    assert.is_true(flatten(entries))
+    -- Not a measure: going through all of it for each marker took minutes.
+    assert.is_true(os.clock() - begun < 30)
+  end)
+
+  it("with many attributes are refused", function()
+    local xattrs = {}
+    for i = 1, 20 do xattrs["user." .. i] = ("v"):rep(4000) end
+    local ok, err = flatten { tar.file("f", "", { xattrs = xattrs }) }
+    assert.is_false(ok)
+    assert.equal("layer", err.code)
+    assert.matches("entry f: its extended attributes have more than 65536 bytes", err.message, 1, true)
+  end)
+
+  it("with more behind the archive's end than the limit are refused", function()
+    local l = oci.layers(scratch:fresh(), { { tar = tar.archive { tar.file("f", "") } .. ("\0"):rep(3 << 20) } })[1]
+    local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }
+    local ok, err = pcall(banger.flatten_layer, rootfs, banger.fetch_blob { digest = l.digest, path = l.path },
+      { limits = { bytes = 1 << 20 } })
+    assert.is_false(ok)
+    assert.equal("layer", err.code)
+    assert.matches("(limit bytes)", err.message, 1, true)
+  end)
+end)
+
 describe("mkext4", function()
+  it("makes images whose journal needs an extent tree", function()
+    for _, options in ipairs { { size = "128G" }, { size = "300G" }, { free = "130G" } } do
+      local out = scratch:fresh ".ext4"
+      local rootfs <close> = banger.rootfs { near = out }
+      banger.mkext4(rootfs, out, options)
+      image.fsck(out)
+      os.remove(out)
+    end
+  end)
+
   local function build(options)
     local out = scratch:fresh ".ext4"
     local rootfs <close> = banger.rootfs { near = out }
