@@ -191,6 +191,20 @@ describe("options that run Lua", function()
   end)
 end)
 
+describe("links in a circle", function()
+  it("lead nowhere, as a dangling one, and stop no guest contract", function()
+    local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }
+    banger.inject(rootfs, { { path = "tmp", target = "tmp" }, { path = "etc/hosts", target = "hosts" } })
+    assert.is_false(rootfs:exists "/tmp")
+    assert.is_nil(rootfs:stat("/tmp", { follow = true }))
+    assert.is_nil(rootfs:resolve "/etc/hosts")
+    assert.equal("symlink", rootfs:stat("/tmp").type)
+    local entries = require("banger.guest").contract(rootfs, { config = {} })
+    banger.inject(rootfs, entries)
+    assert.equal("tmp", rootfs:stat("/tmp").target)
+  end)
+end)
+
 describe("a walk", function()
   it("goes on behind what was removed on the way", function()
     local rootfs <close> = banger.rootfs { near = scratch:fresh ".ext4" }

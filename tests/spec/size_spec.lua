@@ -23,7 +23,7 @@ describe("sizes", function()
         { size.parse(text) })
     end
     assert.same({ nil, "'1.3' is no whole number of bytes" }, { size.parse "1.3" })
-    assert.same({ nil, "'99999999T' is no whole number of bytes" }, { size.parse "99999999T" })
+    assert.same({ nil, "'99999999T' is too large a size" }, { size.parse "99999999T" })
   end)
 
   it("are written for people", function()
