@@ -4,6 +4,7 @@ package.path = "tests/?.lua;" .. package.path
 local banger = require "banger"
 local core = require "banger.core"
 local image = require "support.image"
+local need = require "support.need"
 local sh = require "support.sh"
 local tree = require "support.tree"
 
@@ -664,7 +665,8 @@ describe("an injection that fails", function()
   end)
 
   it("for lack of room on the host leaves nothing", function()
-    if not sh.is_root() then pending "mounting a small tmpfs needs root" return end
+    local reason = need.namespace()
+    if reason then return pending(reason .. ": mounts a small tmpfs") end
     local script = scratch:path "full.lua"
     sh.write_file(script, [[local ok, err = pcall(require "banger".inject, arg[1], { { path = "/x", content = ("x"):rep(500000) } })
       print(ok, err.code)]])
@@ -825,7 +827,8 @@ describe("debugfs_batch", function()
   end)
 
   it("names e2fsprogs when there is no debugfs", function()
-    if not sh.is_root() then pending "hiding debugfs needs root" return end
+    local reason = need.namespace()
+    if reason then return pending(reason .. ": hides debugfs") end
     sh.write_file(scratch:path "none.lua", [[local ok, err = pcall(require "banger".debugfs_batch, arg[1], { { "pwd" } })
       print(err.code, err.message)]])
     local empty = scratch:mkdir "empty"

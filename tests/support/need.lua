@@ -15,6 +15,12 @@ function M.root()
   if not sh.is_root() then return "needs root" end
 end
 
+--- A mount namespace of one's own; in a plain chroot even root cannot have one.
+function M.namespace()
+  local _, code = sh.run "unshare -m true 2>/dev/null"
+  if code ~= 0 then return "needs root and a mount namespace" end
+end
+
 function M.mount()
   if not sh.can_mount() then return "mounting needs root and a loop device" end
 end
