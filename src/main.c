@@ -68,7 +68,7 @@ void main_catch_signals(void)
 
 	sigaction(SIGHUP, NULL, &hup);
 	handle_signals(on_signal);
-	signal(SIGXFSZ, SIG_IGN); /* a file size limit is EFBIG then, and told */
+	signal(SIGXFSZ, SIG_IGN);      /* a file size limit is EFBIG then, and told */
 	if (hup.sa_handler == SIG_IGN) /* nohup */
 		signal(SIGHUP, SIG_IGN);
 }

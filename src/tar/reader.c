@@ -30,9 +30,7 @@ static la_ssize_t read_stream(struct archive *archive, void *arg, const void **d
 
 	if (r->ended)
 		return 0;
-	rc = interrupt_check(&r->err);
-	if (!rc)
-		rc = inflate_next(r->in, data, &len, &r->err);
+	rc = interrupt_check(&r->err) < 0 ? -1 : inflate_next(r->in, data, &len, &r->err);
 	if (rc > 0 && r->used + r->bytes + len > r->limit)
 		rc = err_set(&r->err, ERR_LAYER,
 			"the layers unpack to more than %llu bytes (limit bytes)",
