@@ -4,6 +4,7 @@
 #   make demo       build, pull a sample image into build/demo.ext4, check it
 #                   (REF=oci:PATH:TAG takes another image)
 #   make check      the whole test suite (SAN=1: with AddressSanitizer and UBSan)
+#   make fuzz       libFuzzer over hostile layers and images (SECONDS=60 each)
 #   make lint       formatting, static analysis, include edges (make format: mends it)
 #   make bench      timings as ratios against umoci + mke2fs and the machine's limit
 #   make install    PREFIX=/usr/local DESTDIR=
@@ -63,7 +64,7 @@ BIND_OBJ := $(call objects,$(filter src/bind/%,$(ROOM_SRC)))
 MAIN_OBJ := $(call objects,$(MAIN_SRC))
 TEST_BIN := $(TEST_SRC:tests/c/%.c=$(O)/tests/%)
 
-.PHONY: all tests deps deps-test check check-valgrind lint demo bench bench-image install clean distclean
+.PHONY: all tests deps deps-test check check-valgrind fuzz lint demo bench bench-image install clean distclean
 .DELETE_ON_ERROR:
 all: $(O)/banger-lua
 
@@ -126,6 +127,30 @@ check: deps-test
 check-valgrind: deps-test
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	tests/run-valgrind.sh
+
+# ---- fuzz ----------------------------------------------------------------------
+# Each harness of tests/fuzz for SECONDS, from what is in tests/fuzz/inputs; what it
+# finds stays in build/fuzz. Writing into finished images is not among it.
+FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SRC := $(filter-out src/bind/% src/ext4/edit% src/ext4/debugfs%,$(ROOM_SRC))
+FUZZ_CFLAGS = -g -O1 -fsanitize=fuzzer$(comma)address$(comma)undefined \
+            -fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined
+SECONDS ?= 60
+
+$(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) $(wildcard src/*/*.h tests/fuzz/*.h) Makefile
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS_ALL) $(FUZZ_CFLAGS) -Itests -pthread -o $@ $< \
+		$(if $(filter pax,$*),$(filter-out src/tar/pax.c,$(FUZZ_SRC)),$(FUZZ_SRC)) $(pkg_libs) -lz
+
+fuzz: deps-test
+	@vendor/need lint
+	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZ:%=$(B)/fuzz/fuzz_%)
+	@cd $(B)/fuzz && for f in $(FUZZ); do echo "$$f: $(SECONDS) s"; mkdir -p corpus-$$f; \
+		cp ../../tests/fuzz/inputs/$$f-* corpus-$$f/ 2>/dev/null; \
+		./fuzz_$$f -max_total_time=$(SECONDS) -print_final_stats=1 -rss_limit_mb=4096 \
+			-artifact_prefix=found-$$f- corpus-$$f >$$f.log 2>&1 || \
+			{ tail -n 40 $$f.log; exit 1; }; done
 
 # ---- lint ----------------------------------------------------------------------
 # clang-tidy is slow: a file is looked at again only when it or a header changed.

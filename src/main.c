@@ -20,7 +20,7 @@ static const char *progname = "banger-lua";
 
 /* ---- signals ------------------------------------------------------------------ */
 
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
 #define CAUGHT_COUNT (sizeof(caught) / sizeof(caught[0]))
 
 /* The state a handler stops; NULL while none may be stopped. */

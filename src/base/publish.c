@@ -20,6 +20,25 @@ static char *dir_of(const char *path)
 	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+/* Where the target really is: links are followed, and one that leads nowhere is
+ * refused. NULL with an error. */
+static char *real_target(const char *target, struct err *err)
+{
+	struct stat st;
+	char *path;
+
+	if (lstat(target, &st) < 0 || !S_ISLNK(st.st_mode)) {
+		path = strdup(target);
+		if (!path)
+			err_set(err, ERR_NO_MEMORY, "out of memory");
+		return path;
+	}
+	path = realpath(target, NULL);
+	if (!path)
+		err_set(err, ERR_USAGE, "output %s is a symbolic link that leads nowhere", target);
+	return path;
+}
+
 static int refuse_bad_target(const char *target, struct err *err)
 {
 	struct stat st;
@@ -64,10 +83,12 @@ static int open_named(struct publish *pub, struct err *err)
 
 int publish_open(struct publish *pub, const char *target, struct err *err)
 {
+	cleanup(cleanup_free) char *real = NULL;
+
 	*pub = (struct publish){.fd = -1};
-	if (refuse_bad_target(target, err) < 0)
+	if (refuse_bad_target(target, err) < 0 || !(real = real_target(target, err)))
 		return -1;
-	pub->dir = dir_of(target);
+	pub->dir = dir_of(real);
 	if (!pub->dir)
 		return err_set(err, ERR_NO_MEMORY, "out of memory");
 	pub->fd = open(pub->dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
@@ -82,6 +103,32 @@ int publish_open(struct publish *pub, const char *target, struct err *err)
 			"cannot write output %s: %s", target, strerror(number));
 	}
 	return open_named(pub, err);
+}
+
+static int refuse_elsewhere(const struct publish *pub, const char *target, struct err *err)
+{
+	return err_set(err, ERR_USAGE,
+		"output %s is on another file system than %s, where the image was staged", target,
+		pub->dir);
+}
+
+int publish_check(const struct publish *pub, const char *target, struct err *err)
+{
+	cleanup(cleanup_free) char *real = NULL;
+	cleanup(cleanup_free) char *dir = NULL;
+	struct stat here, there;
+
+	if (refuse_bad_target(target, err) < 0 || !(real = real_target(target, err)))
+		return -1;
+	dir = dir_of(real);
+	if (!dir)
+		return err_set(err, ERR_NO_MEMORY, "out of memory");
+	if (stat(dir, &there) < 0)
+		return err_set(
+			err, ERR_USAGE, "cannot write output %s: %s", target, strerror(errno));
+	if (fstat(pub->fd, &here) == 0 && here.st_dev != there.st_dev)
+		return refuse_elsewhere(pub, target, err);
+	return 0;
 }
 
 /* Give an unnamed file a temporary name. */
@@ -107,9 +154,7 @@ static int link_temp(struct publish *pub, const char *target, struct err *err)
 			break;
 	}
 	if (errno == EXDEV)
-		return err_set(err, ERR_USAGE,
-			"output %s is on another file system than %s, where the image was staged",
-			target, pub->dir);
+		return refuse_elsewhere(pub, target, err);
 	return err_errno(err, errno, "name the output %s", target);
 }
 
@@ -129,16 +174,18 @@ static int sync_dir(const char *target, struct err *err)
 
 int publish_commit(struct publish *pub, const char *target, struct err *err)
 {
-	if (refuse_bad_target(target, err) < 0)
+	cleanup(cleanup_free) char *real = NULL;
+
+	if (refuse_bad_target(target, err) < 0 || !(real = real_target(target, err)))
 		return -1;
 	if (fsync(pub->fd) < 0)
 		return err_errno(err, errno, "sync %s", target);
-	if (!pub->temp && link_temp(pub, target, err) < 0)
+	if (!pub->temp && link_temp(pub, real, err) < 0)
 		return -1;
-	if (rename(pub->temp, target) < 0)
+	if (rename(pub->temp, real) < 0)
 		return err_errno(err, errno, "rename the finished file to %s", target);
 	free(steal_pointer(&pub->temp));
-	return sync_dir(target, err);
+	return sync_dir(real, err);
 }
 
 void publish_close(struct publish *pub)

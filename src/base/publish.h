@@ -12,10 +12,15 @@ struct publish {
 	char *temp; /* its temporary name, NULL while it has none */
 };
 
-/* Start a file, mode 0666 less the umask, in the directory that `target` is in.
+/* Start a file, mode 0666 less the umask, in the directory that `target` is in;
+ * a symbolic link is followed, as a program that opens its output would.
  * A target that is a directory, or whose directory is missing or not writable,
  * is refused here. */
 int publish_open(struct publish *pub, const char *target, struct err *err);
+
+/* Whether publish_commit could put the file at `target`, as far as one can tell
+ * before trying. */
+int publish_check(const struct publish *pub, const char *target, struct err *err);
 
 /* fsync, and rename to `target` (which may differ from publish_open's if it is
  * on the same file system), then fsync the directory. The descriptor stays

@@ -5,6 +5,7 @@
 
 #include "bind/bind.h"
 #include "bind/blob.h"
+#include "bind/push.h"
 
 #define REPORT_TYPE "banger.FlattenReport"
 
@@ -38,12 +39,6 @@ static struct call *new_call(lua_State *L)
 	return call;
 }
 
-static void set_integer(lua_State *L, const char *key, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, key);
-}
-
 /* ---- progress ------------------------------------------------------------------------------ */
 
 /* progress_call(callback, flatten_progress as light userdata): protected, since
@@ -54,11 +49,11 @@ static int progress_call(lua_State *L)
 
 	lua_settop(L, 1);
 	lua_createtable(L, 0, 4);
-	set_integer(L, "bytes", p->consumed);
-	set_integer(L, "unpacked", p->unpacked);
-	set_integer(L, "entries", p->entries);
+	bind_set_integer(L, "bytes", p->consumed);
+	bind_set_integer(L, "unpacked", p->unpacked);
+	bind_set_integer(L, "entries", p->entries);
 	if (p->size != BLOB_SIZE_UNKNOWN)
-		set_integer(L, "size", (uint64_t)p->size);
+		bind_set_integer(L, "size", (int64_t)p->size);
 	lua_call(L, 1, 0);
 	return 0;
 }
@@ -180,22 +175,22 @@ static void push_notes(lua_State *L, const struct flatten_report *r)
 static void push_report(lua_State *L, const struct flatten_report *r)
 {
 	lua_createtable(L, 0, 16);
-	set_integer(L, "layer", r->layer);
+	bind_set_integer(L, "layer", r->layer);
 	lua_pushstring(L, r->diff_id);
 	lua_setfield(L, -2, "diff_id");
-	set_integer(L, "entries", r->entries);
-	set_integer(L, "files", r->files);
-	set_integer(L, "directories", r->directories);
-	set_integer(L, "symlinks", r->symlinks);
-	set_integer(L, "hardlinks", r->hardlinks);
-	set_integer(L, "devices", r->devices);
-	set_integer(L, "whiteouts", r->whiteouts);
-	set_integer(L, "replaced", r->replaced);
-	set_integer(L, "skipped", r->skipped);
-	set_integer(L, "bytes", r->bytes);
-	set_integer(L, "unpacked", r->unpacked);
-	set_integer(L, "compressed", r->compressed);
-	set_integer(L, "notes_dropped", r->notes_dropped);
+	bind_set_integer(L, "entries", r->entries);
+	bind_set_integer(L, "files", r->files);
+	bind_set_integer(L, "directories", r->directories);
+	bind_set_integer(L, "symlinks", r->symlinks);
+	bind_set_integer(L, "hardlinks", r->hardlinks);
+	bind_set_integer(L, "devices", r->devices);
+	bind_set_integer(L, "whiteouts", r->whiteouts);
+	bind_set_integer(L, "replaced", r->replaced);
+	bind_set_integer(L, "skipped", r->skipped);
+	bind_set_integer(L, "bytes", r->bytes);
+	bind_set_integer(L, "unpacked", r->unpacked);
+	bind_set_integer(L, "compressed", r->compressed);
+	bind_set_integer(L, "notes_dropped", r->notes_dropped);
 	push_notes(L, r);
 	lua_setfield(L, -2, "notes");
 }

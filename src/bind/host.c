@@ -1,4 +1,5 @@
 #include "bind/bind.h"
+#include "bind/push.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,26 +71,6 @@ static int host_clock(lua_State *L)
 	return 1;
 }
 
-static const char *type_name(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return "file";
-	case S_IFDIR:
-		return "dir";
-	case S_IFCHR:
-		return "char";
-	case S_IFBLK:
-		return "block";
-	case S_IFIFO:
-		return "fifo";
-	case S_IFSOCK:
-		return "socket";
-	default:
-		return "unknown";
-	}
-}
-
 /* stat(path): { type=, size= }, links followed; nil when absent */
 static int host_stat(lua_State *L)
 {
@@ -100,7 +81,7 @@ static int host_stat(lua_State *L)
 		return 1;
 	}
 	lua_createtable(L, 0, 2);
-	lua_pushstring(L, type_name(st.st_mode));
+	lua_pushstring(L, bind_type_name(st.st_mode));
 	lua_setfield(L, -2, "type");
 	lua_pushinteger(L, st.st_size);
 	lua_setfield(L, -2, "size");

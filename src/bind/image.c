@@ -6,6 +6,7 @@
 #include "bind/bind.h"
 #include "bind/debugfs.h"
 #include "bind/entry.h"
+#include "bind/push.h"
 #include "bind/rootfs.h"
 #include "bind/stat.h"
 #include "ext4/edit.h"
@@ -302,12 +303,6 @@ static int image_resolve(lua_State *L)
 	return 1;
 }
 
-static void set_integer(lua_State *L, const char *key, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, key);
-}
-
 static int image_df(lua_State *L)
 {
 	struct image *image = check_open(L, 1);
@@ -315,13 +310,13 @@ static int image_df(lua_State *L)
 
 	ext4_df(image->file, &df);
 	lua_createtable(L, 0, 8);
-	set_integer(L, "size", df.size);
-	set_integer(L, "used", df.size - df.free);
-	set_integer(L, "free", df.free);
-	set_integer(L, "inodes", df.inodes);
-	set_integer(L, "inodes_used", (uint64_t)df.inodes - df.inodes_free);
-	set_integer(L, "inodes_free", df.inodes_free);
-	set_integer(L, "files", (uint64_t)df.inodes - df.inodes_free - df.inodes_reserved);
+	bind_set_integer(L, "size", df.size);
+	bind_set_integer(L, "used", df.size - df.free);
+	bind_set_integer(L, "free", df.free);
+	bind_set_integer(L, "inodes", df.inodes);
+	bind_set_integer(L, "inodes_used", (int64_t)df.inodes - df.inodes_free);
+	bind_set_integer(L, "inodes_free", df.inodes_free);
+	bind_set_integer(L, "files", (int64_t)df.inodes - df.inodes_free - df.inodes_reserved);
 	lua_pushboolean(L, ext4_needs_recovery(image->file));
 	lua_setfield(L, -2, "needs_recovery");
 	return 1;
@@ -449,7 +444,7 @@ static int inject(lua_State *L)
 	if (rc < 0)
 		return bind_raise(L, &err);
 	lua_createtable(L, 0, 1);
-	set_integer(L, "injected", count);
+	bind_set_integer(L, "injected", count);
 	return 1;
 }
 

@@ -7,6 +7,7 @@
 #include "bind/bind.h"
 #include "bind/blob.h"
 #include "bind/flatten.h"
+#include "bind/push.h"
 #include "bind/stat.h"
 #include "ext4/mkext4.h"
 #include "rootfs/resolve.h"
@@ -172,25 +173,19 @@ static void read_options(lua_State *L, int table, struct mkext4_options *o)
 		luaL_error(L, "mkext4: field 'label' must be a string");
 }
 
-static void set_integer(lua_State *L, const char *key, uint64_t value)
-{
-	lua_pushinteger(L, (lua_Integer)value);
-	lua_setfield(L, -2, key);
-}
-
 static void push_info(lua_State *L, const struct mkext4_info *info)
 {
 	lua_createtable(L, 0, 12);
 	lua_pushvalue(L, 2);
 	lua_setfield(L, -2, "path");
-	set_integer(L, "size", info->size);
-	set_integer(L, "used", info->used);
-	set_integer(L, "free", info->free);
-	set_integer(L, "inodes", info->inodes);
-	set_integer(L, "inodes_used", info->inodes_used);
-	set_integer(L, "inodes_free", info->inodes_free);
-	set_integer(L, "journal_bytes", info->journal);
-	set_integer(L, "block_size", LAYOUT_BLOCK_SIZE);
+	bind_set_integer(L, "size", info->size);
+	bind_set_integer(L, "used", info->used);
+	bind_set_integer(L, "free", info->free);
+	bind_set_integer(L, "inodes", info->inodes);
+	bind_set_integer(L, "inodes_used", info->inodes_used);
+	bind_set_integer(L, "inodes_free", info->inodes_free);
+	bind_set_integer(L, "journal_bytes", info->journal);
+	bind_set_integer(L, "block_size", LAYOUT_BLOCK_SIZE);
 	lua_getfield(L, 3, "uuid");
 	lua_setfield(L, -2, "uuid");
 	lua_getfield(L, 3, "label");
@@ -484,9 +479,9 @@ static int rootfs_df(lua_State *L)
 	uint64_t inodes = rootfs->tree.nodes;
 
 	lua_createtable(L, 0, 4);
-	set_integer(L, "used", stage_used(rootfs->stage) * LAYOUT_BLOCK_SIZE);
-	set_integer(L, "files", inodes);
-	set_integer(L, "layers", rootfs->layers);
+	bind_set_integer(L, "used", stage_used(rootfs->stage) * LAYOUT_BLOCK_SIZE);
+	bind_set_integer(L, "files", inodes);
+	bind_set_integer(L, "layers", rootfs->layers);
 	return 1;
 }
 

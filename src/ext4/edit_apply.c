@@ -213,18 +213,9 @@ static int find_link_target(
 static int make_node(
 	struct edit *ed, const struct entry *e, struct edit_node **node, struct err *err)
 {
-	static const uint16_t formats[] = {
-		[ENTRY_FILE] = S_IFREG,
-		[ENTRY_DIR] = S_IFDIR,
-		[ENTRY_SYMLINK] = S_IFLNK,
-		[ENTRY_CHAR] = S_IFCHR,
-		[ENTRY_BLOCK] = S_IFBLK,
-		[ENTRY_FIFO] = S_IFIFO,
-	};
-
 	if (e->type == ENTRY_HARDLINK)
 		return find_link_target(ed, e, node, err);
-	*node = edit_node_new(ed, (uint16_t)(formats[e->type] | entry_mode(e)), err);
+	*node = edit_node_new(ed, (uint16_t)(entry_format(e) | entry_mode(e)), err);
 	if (!*node)
 		return -1;
 	(*node)->entry = e;

@@ -35,29 +35,34 @@ static int init(struct image *im, struct tree *tree, struct stage *stage,
 	return err_set(err, ERR_EXT4, "internal error: two crc32c do not agree");
 }
 
-static int place_and_plan(struct image *im, struct err *err)
+static int make_plan(struct image *im, uint64_t data_end, struct err *err)
 {
-	struct plan_request rq = {
+	const struct plan_request rq = {
 		.size = im->options->size,
 		.minimal = im->options->minimal,
 		.has_free = im->options->has_free,
 		.free = im->options->free,
 		.inode_goal = im->options->inodes,
 		.journal = im->options->journal,
+		.data_end = data_end,
+		.data_used = stage_used(im->stage),
+		.inodes = im->last_ino,
 	};
 
-	im->placed.len = 0;
-	if (image_place(im, err) < 0)
-		return -1;
-	rq.data_end = stage_end(im->stage);
-	rq.data_used = stage_used(im->stage);
-	rq.inodes = im->last_ino;
 	return plan_make(&rq, &im->plan, err);
 }
 
-/* Everything that can be found wanting before the image is written. Holes among
- * the contents cost nothing on disk and are free space to the guest, so they are
- * closed only for a size that they stand in the way of. */
+static int place_and_plan(struct image *im, struct err *err)
+{
+	im->placed.len = 0;
+	if (image_place(im, err) < 0)
+		return -1;
+	return make_plan(im, stage_end(im->stage), err);
+}
+
+/* Everything that can be found wanting before the image is written, and before
+ * contents move. Holes among them cost nothing on disk and are free space to the
+ * guest, so they are closed only for a size that they stand in the way of. */
 static int prepare(struct image *im, struct stage_mark *mark, bool *spent, struct err *err)
 {
 	const struct mkext4_options *o = im->options;
@@ -66,20 +71,17 @@ static int prepare(struct image *im, struct stage_mark *mark, bool *spent, struc
 
 	if (image_number(im, err) < 0)
 		return -1;
-	if (!compact) {
-		rc = place_and_plan(im, err);
-		if (rc == 0 || !holes || err->code != ERR_NO_SPACE)
-			return rc;
-		if (stage_rewind(im->stage, *mark, err) < 0) {
-			*spent = true;
-			return -1;
-		}
-	}
-	if (image_compact(im, err) < 0) {
-		*spent = true;
+	rc = place_and_plan(im, err);
+	if (rc < 0 ? !holes || err->code != ERR_NO_SPACE : !compact)
+		return rc;
+	rc = make_plan(im, stage_compact_end_block(im->stage), err);
+	if (rc < 0)
+		return rc;
+	*spent = true;
+	if (stage_rewind(im->stage, *mark, err) < 0 || image_compact(im, err) < 0)
 		return -1;
-	}
 	*mark = stage_mark(im->stage);
+	*spent = false;
 	return place_and_plan(im, err);
 }
 
@@ -106,7 +108,8 @@ int mkext4(struct tree *tree, struct stage *stage, const char *path,
 	int rc;
 
 	*spent = false;
-	if (check_options(options, err) < 0 || init(&im, tree, stage, options, err) < 0)
+	if (check_options(options, err) < 0 || stage_check_target(stage, path, err) < 0 ||
+		init(&im, tree, stage, options, err) < 0)
 		return -1;
 	rc = prepare(&im, &mark, spent, err);
 	if (rc < 0) {

@@ -28,7 +28,7 @@ static int check_links(const struct tree_node *node, struct err *err)
 	if (tree_is_dir(node) || node->inode->links <= EXT4_LINKS_MAX)
 		return 0;
 	cleanup(cleanup_free) char *path = tree_path(node);
-	return err_set(err, ERR_EXT4, "%s has %u hard links, ext4 allows %u",
+	return err_set(err, ERR_LAYER, "%s has %u hard links, ext4 allows %u",
 		path ? path : "a file", node->inode->links, EXT4_LINKS_MAX);
 }
 
@@ -42,7 +42,7 @@ static int give(struct image *im, struct buf *nodes, struct tree_node *node, str
 		return 0;
 	}
 	if (im->last_ino == UINT32_MAX - 1)
-		return err_set(err, ERR_EXT4, "the image has more files than ext4 can number");
+		return err_set(err, ERR_LAYER, "the image has more files than ext4 can number");
 	if (check_links(node, err) < 0)
 		return -1;
 	node->inode->ino = ++im->last_ino;

@@ -155,8 +155,12 @@ static int place_attributes(
 	struct xattr_layout layout;
 	int rc = 0;
 
-	if (xattr_layout(&im->format, inode->xattrs, &layout, err) < 0)
+	if (xattr_layout(&im->format, inode->xattrs, &layout, err) < 0) {
+		/* ext4 cannot hold what the image asks for: the fault is the image's. */
+		if (err->code == ERR_EXT4)
+			err->code = ERR_LAYER;
 		return -1;
+	}
 	if (layout.block) {
 		p->attribute_block = stage_end(im->stage);
 		xattr_seal(&im->format, layout.block, p->attribute_block);

@@ -11,6 +11,9 @@
 /* Of one entry, names included; far more than ext4 can hold. */
 #define XATTRS_MAX ((size_t)64 << 10)
 
+/* Removed files are punched by 16 MiB or more while a layer goes on. */
+#define TRIM_BLOCKS (((uint64_t)16 << 20) / LAYOUT_BLOCK_SIZE)
+
 const struct flatten_limits flatten_default_limits = {
 	.layers = 512,
 	.depth = RESOLVE_DEPTH_MAX,
@@ -399,7 +402,9 @@ static int put_marker(struct layer *l, enum whiteout_kind kind, size_t dir_len, 
 		l->report->whiteouts++;
 		/* The cached directory may lie behind a link that is hidden from now on. */
 		l->dir = NULL;
-		return whiteout_add(&l->whiteouts, kind, l->path.data, l->path.len, dir_len, err);
+		if (whiteout_add(&l->whiteouts, kind, l->path.data, l->path.len, dir_len, err) < 0)
+			return -1;
+		return stage_trim(l->rootfs->stage, TRIM_BLOCKS, err);
 	}
 }
 
@@ -438,7 +443,7 @@ static int apply_entries(struct layer *l, struct err *err)
 		return -1;
 	if (whiteout_apply(&l->whiteouts, err) < 0)
 		return -1;
-	return stage_trim(l->rootfs->stage, err);
+	return stage_trim(l->rootfs->stage, 0, err);
 }
 
 /* The blob's own verdict comes first: a wrong digest explains whatever else went

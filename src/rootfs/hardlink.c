@@ -184,7 +184,7 @@ int layer_resolve_links(struct layer *l, struct err *err)
 	for (size_t i = 0; i < l->pending.len / sizeof(*all); i++)
 		if (all[i].state == STUCK)
 			return err_set(err, ERR_LAYER,
-				"entry %.256s: its hard link target %.256s is not in the image",
+				"entry %.256s: its hard link target %.256s is not in the image, or a whiteout before it removed it",
 				all[i].path, all[i].target);
 	return 0;
 }

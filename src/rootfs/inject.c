@@ -110,17 +110,9 @@ static int put_content(struct inject *in, struct tree_inode *inode, struct err *
 
 static struct tree_inode *make_inode(struct inject *in, struct err *err)
 {
-	static const uint16_t formats[] = {
-		[ENTRY_FILE] = S_IFREG,
-		[ENTRY_DIR] = S_IFDIR,
-		[ENTRY_SYMLINK] = S_IFLNK,
-		[ENTRY_CHAR] = S_IFCHR,
-		[ENTRY_BLOCK] = S_IFBLK,
-		[ENTRY_FIFO] = S_IFIFO,
-	};
 	const struct entry *e = in->entry;
 	struct tree *tree = &in->rootfs->tree;
-	struct tree_inode *inode = tree_inode_new(tree, formats[e->type], err);
+	struct tree_inode *inode = tree_inode_new(tree, entry_format(e), err);
 
 	if (!inode || set_metadata(in, inode, true, err) < 0)
 		return NULL;

@@ -13,6 +13,10 @@
 #define OPAQUE     ".wh..wh..opq"
 #define OPAQUE_LEN (sizeof(OPAQUE) - 1)
 
+/* Nodes that markers may pass in vain, beyond as many as they removed, before all
+ * wait for the layer's end. */
+#define EARLY_KEPT_MAX 65536
+
 struct marker {
 	char *dir;        /* path of the directory, resolved at the end */
 	uint32_t dir_len; /* bytes */
@@ -76,40 +80,6 @@ static struct tree_node *find_hidden(
 	return m->name ? tree_lookup(wh->tree, dir, m->dir + m->name, m->name_len) : dir;
 }
 
-int whiteout_add(struct whiteouts *wh, enum whiteout_kind kind, const char *path, size_t len,
-	size_t dir_len, struct err *err)
-{
-	struct marker m = {
-		.dir_len = (uint32_t)dir_len,
-		.depth = count_components(path, dir_len),
-		.order = (uint32_t)(wh->markers.len / sizeof(m)),
-	};
-	struct tree_node *node;
-	struct err loop;
-
-	wh->bytes += len;
-	if (wh->bytes > WHITEOUT_BYTES_MAX)
-		return err_set(err, ERR_LAYER,
-			"the names of its whiteouts take more than %zu bytes", WHITEOUT_BYTES_MAX);
-	m.dir = malloc(len + 1);
-	if (!m.dir)
-		return err_set(err, ERR_NO_MEMORY, "out of memory");
-	memcpy(m.dir, path, len);
-	m.dir[len] = '\0';
-	if (kind == WHITEOUT_NAME) {
-		m.name = (uint32_t)(dir_len + (dir_len > 0) + PREFIX_LEN);
-		m.name_len = (uint32_t)len - m.name;
-	}
-	if (buf_append(&wh->markers, &m, sizeof(m), err) < 0) {
-		free(m.dir);
-		return -1;
-	}
-	node = m.name ? find_hidden(wh, &m, &loop) : NULL;
-	if (node && node->layer < wh->layer)
-		node->hidden = wh->layer;
-	return 0;
-}
-
 /* ---- removal -------------------------------------------------------------------- */
 
 /* Stands in `hidden` for "something below is of this layer". */
@@ -161,7 +131,7 @@ static void forget_metadata(struct tree_node *node, uint32_t layer)
 }
 
 /* Remove what lower layers left below `top`, and with `itself` top too. */
-static int purge(const struct whiteouts *wh, struct tree_node *top, bool itself, struct err *err)
+static int purge(struct whiteouts *wh, struct tree_node *top, bool itself, struct err *err)
 {
 	struct buf nodes = {0};
 	size_t count;
@@ -178,8 +148,10 @@ static int purge(const struct whiteouts *wh, struct tree_node *top, bool itself,
 		node->hidden = purged(wh);
 		if (!keep) {
 			tree_remove(wh->tree, node);
+			wh->removed++;
 			continue;
 		}
+		wh->kept++;
 		if (!ours)
 			forget_metadata(node, wh->layer);
 		if (i)
@@ -190,6 +162,80 @@ static int purge(const struct whiteouts *wh, struct tree_node *top, bool itself,
 	return 0;
 }
 
+static bool is_purged(
+	const struct whiteouts *wh, const struct marker *m, const struct tree_node *node)
+{
+	return node->hidden == purged(wh) && (!m->name || node->layer == wh->layer);
+}
+
+/* The directory of the marker, where no link is on the way to it. */
+static struct tree_node *find_real_dir(const struct whiteouts *wh, const struct marker *m)
+{
+	struct tree_node *at = wh->tree->root;
+	const char *p = m->dir, *end = m->dir + m->dir_len;
+
+	while (at && p < end) {
+		const char *slash = memchr(p, '/', (size_t)(end - p));
+		size_t len = (size_t)((slash ? slash : end) - p);
+
+		at = tree_lookup(wh->tree, at, p, len);
+		if (at && !tree_is_dir(at))
+			return NULL;
+		p += len + 1;
+	}
+	return at;
+}
+
+/* A marker that no link leads to means the same wherever it stands: what lower
+ * layers have there goes now, so that the disk is given back while the layer is
+ * still being read. Going through the same subtrees again and again is left to
+ * the end, which knows how to avoid it. */
+static int apply_early(struct whiteouts *wh, const struct marker *m, struct err *err)
+{
+	struct tree_node *node = find_real_dir(wh, m);
+	struct err loop;
+
+	if (node && m->name)
+		node = tree_lookup(wh->tree, node, m->dir + m->name, m->name_len);
+	if (node && wh->kept <= wh->removed + EARLY_KEPT_MAX)
+		return is_purged(wh, m, node) ? 0 : purge(wh, node, m->name != 0, err);
+	node = m->name ? find_hidden(wh, m, &loop) : NULL;
+	if (node && node->layer < wh->layer)
+		node->hidden = wh->layer;
+	return 0;
+}
+
+int whiteout_add(struct whiteouts *wh, enum whiteout_kind kind, const char *path, size_t len,
+	size_t dir_len, struct err *err)
+{
+	struct marker m = {
+		.dir_len = (uint32_t)dir_len,
+		.depth = count_components(path, dir_len),
+		.order = (uint32_t)(wh->markers.len / sizeof(m)),
+	};
+
+	wh->bytes += len;
+	if (wh->bytes > WHITEOUT_BYTES_MAX)
+		return err_set(err, ERR_LAYER,
+			"the names of its whiteouts take more than %zu bytes", WHITEOUT_BYTES_MAX);
+	m.dir = malloc(len + 1);
+	if (!m.dir)
+		return err_set(err, ERR_NO_MEMORY, "out of memory");
+	memcpy(m.dir, path, len);
+	m.dir[len] = '\0';
+	if (kind == WHITEOUT_NAME) {
+		m.name = (uint32_t)(dir_len + (dir_len > 0) + PREFIX_LEN);
+		m.name_len = (uint32_t)len - m.name;
+	}
+	if (buf_append(&wh->markers, &m, sizeof(m), err) < 0) {
+		free(m.dir);
+		return -1;
+	}
+	return apply_early(wh, &m, err);
+}
+
+/* ---- the end ---------------------------------------------------------------------- */
+
 /* Shallow markers first: one below a directory that is itself hidden has nothing
  * left to hide. */
 static int compare_markers(const void *a, const void *b)
@@ -199,12 +245,6 @@ static int compare_markers(const void *a, const void *b)
 	if (x->depth != y->depth)
 		return x->depth < y->depth ? -1 : 1;
 	return (x->order > y->order) - (x->order < y->order);
-}
-
-static bool is_purged(
-	const struct whiteouts *wh, const struct marker *m, const struct tree_node *node)
-{
-	return node->hidden == purged(wh) && (!m->name || node->layer == wh->layer);
 }
 
 int whiteout_apply(struct whiteouts *wh, struct err *err)

@@ -1,6 +1,5 @@
-/* Whiteouts: what a layer hides of the layers below it. The markers of a layer
- * are collected while it is read and take effect at its end, so that their
- * place in the tar does not matter. */
+/* Whiteouts: what a layer hides of the layers below it. A marker takes effect at
+ * the layer's end, or at once where its place in the tar cannot matter. */
 #ifndef BANGER_ROOTFS_WHITEOUT_H
 #define BANGER_ROOTFS_WHITEOUT_H
 
@@ -33,13 +32,15 @@ struct whiteouts {
 	uint32_t layer;
 	struct buf markers; /* of struct marker */
 	size_t bytes;       /* of their names */
+	size_t removed;     /* nodes, so far */
+	size_t kept;        /* nodes gone through and not removed */
 };
 
-/* Remember a marker; the name it hides is not followed from now on. */
+/* Remember a marker; the name it hides is gone or not followed from now on. */
 int whiteout_add(struct whiteouts *wh, enum whiteout_kind kind, const char *path, size_t len,
 	size_t dir_len, struct err *err);
 
-/* Apply all markers. */
+/* At the layer's end: apply all markers. */
 int whiteout_apply(struct whiteouts *wh, struct err *err);
 void whiteout_free(struct whiteouts *wh);
 

@@ -63,6 +63,11 @@ static int find_holes(const struct buf *runs, uint64_t end, struct buf *holes, s
 	return 0;
 }
 
+uint64_t stage_compact_end_block(const struct stage *st)
+{
+	return compact_end(st->used);
+}
+
 int stage_compact_begin(struct stage *st, struct compaction *c, struct err *err)
 {
 	struct buf runs = {0};
@@ -161,5 +166,6 @@ int stage_compact_end(struct stage *st, struct compaction *c, struct err *err)
 	buf_free(&c->holes);
 	/* All that was released lies behind the new end, or is in use again. */
 	st->released.len = st->punched = 0;
+	st->untrimmed = 0;
 	return stage_rewind(st, mark, err);
 }

@@ -20,6 +20,7 @@ struct stage {
 	struct buf extents;  /* of the file under way */
 	struct buf released; /* extents given back; never used again */
 	size_t punched;      /* bytes of `released` that are punched already */
+	uint64_t untrimmed;  /* blocks of the rest */
 };
 
 #endif

@@ -283,8 +283,10 @@ void stage_release(struct stage *st, const struct extent *extents, uint32_t coun
 {
 	struct err ignored;
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		st->used -= extents[i].count;
+		st->untrimmed += extents[i].count;
+	}
 	/* Without memory the blocks stay allocated on the host, and no more. */
 	buf_append(&st->released, extents, count * sizeof(*extents), &ignored);
 }
@@ -306,18 +308,20 @@ static int compare_blocks(const void *a, const void *b)
 	return (x->block > y->block) - (x->block < y->block);
 }
 
-/* What was released since the last time, neighbours in one call. It may lie in the
- * buffer being filled, which has to be written first. */
-int stage_trim(struct stage *st, struct err *err)
+/* What was released since the last time, neighbours in one call. */
+int stage_trim(struct stage *st, uint64_t blocks, struct err *err)
 {
 	struct extent *fresh;
 	size_t count = (st->released.len - st->punched) / sizeof(*fresh);
 
-	if (!count)
+	if (!count || st->untrimmed < blocks)
 		return 0;
-	submit(st);
+	st->untrimmed = 0;
 	fresh = (struct extent *)(st->released.data + st->punched);
 	qsort(fresh, count, sizeof(*fresh), compare_blocks);
+	/* What lies in the buffer being filled has to be written first. */
+	if (st->buffer && fresh[count - 1].block + fresh[count - 1].count > st->buffer->block)
+		submit(st);
 	for (size_t i = 0, n; i < count; i += n) {
 		uint64_t end = fresh[i].block + fresh[i].count;
 
@@ -335,7 +339,7 @@ int stage_settle(struct stage *st, int *fd, struct err *err)
 	int flags;
 
 	submit(st);
-	if (stage_trim(st, err) < 0 || writer_drain(st->writer, err) < 0)
+	if (stage_trim(st, 0, err) < 0 || writer_drain(st->writer, err) < 0)
 		return -1;
 	flags = fcntl(st->out.fd, F_GETFL);
 	if (flags >= 0)
@@ -444,6 +448,11 @@ int stage_explain_space(struct stage *st, uint64_t needed, struct err *err)
 	err->needed = needed;
 	err->given = given;
 	return -1;
+}
+
+int stage_check_target(struct stage *st, const char *path, struct err *err)
+{
+	return publish_check(&st->out, path, err);
 }
 
 int stage_publish(struct stage *st, const char *path, uint64_t size, struct err *err)

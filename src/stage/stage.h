@@ -44,8 +44,9 @@ int stage_reserve(struct stage *stage, uint32_t file_block, uint32_t count, stru
 /* Give blocks back: they will read as zeros in the finished image. */
 void stage_release(struct stage *stage, const struct extent *extents, uint32_t count);
 
-/* Have what was released turned into holes while other work goes on. */
-int stage_trim(struct stage *stage, struct err *err);
+/* Have what was released turned into holes while other work goes on, once it is
+ * at least `blocks` blocks. */
+int stage_trim(struct stage *stage, uint64_t blocks, struct err *err);
 
 /* The first block that nothing was ever put in. */
 uint64_t stage_end(const struct stage *stage);
@@ -77,6 +78,9 @@ struct compaction {
 	size_t hole;      /* the next one */
 };
 
+/* Where stage_end would be after it. */
+uint64_t stage_compact_end_block(const struct stage *stage);
+
 int stage_compact_begin(struct stage *stage, struct compaction *compaction, struct err *err);
 int stage_compact_extent(struct stage *stage, struct compaction *compaction,
 	const struct extent *extent, struct buf *moved, struct err *err);
@@ -97,6 +101,9 @@ int stage_settle(struct stage *stage, int *fd, struct err *err);
 /* Turn ERR_NO_SPACE of any call into what people want to know: the image needs
  * at least `needed` bytes of disk, and this is what there was. */
 int stage_explain_space(struct stage *stage, uint64_t needed, struct err *err);
+
+/* Whether stage_publish could put it at `path`: see publish_check. */
+int stage_check_target(struct stage *stage, const char *path, struct err *err);
 
 /* Make the file, `size` bytes long, appear as `path`: see publish_commit. */
 int stage_publish(struct stage *stage, const char *path, uint64_t size, struct err *err);

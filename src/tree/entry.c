@@ -73,6 +73,22 @@ static int check_metadata(const struct entry *e, struct err *err)
 	return check_xattrs(e, err);
 }
 
+uint16_t entry_format(const struct entry *entry)
+{
+	static const uint16_t formats[] = {
+		[ENTRY_FILE] = S_IFREG,
+		[ENTRY_DIR] = S_IFDIR,
+		[ENTRY_SYMLINK] = S_IFLNK,
+		[ENTRY_HARDLINK] = 0,
+		[ENTRY_CHAR] = S_IFCHR,
+		[ENTRY_BLOCK] = S_IFBLK,
+		[ENTRY_FIFO] = S_IFIFO,
+		[ENTRY_REMOVE] = 0,
+	};
+
+	return formats[entry->type];
+}
+
 int entry_check(const struct entry *e, struct err *err)
 {
 	if (check_metadata(e, err) < 0)

@@ -48,6 +48,9 @@ struct entry {
 	size_t xattr_count;
 };
 
+/* S_IFMT; 0 for ENTRY_HARDLINK and ENTRY_REMOVE. */
+uint16_t entry_format(const struct entry *entry);
+
 static inline uint32_t entry_mode(const struct entry *entry)
 {
 	if (entry->has_mode)

@@ -113,8 +113,16 @@ static void clear_slot(struct tree_dir *dir, struct tree_node **slot)
 	}
 }
 
-static void take_out(struct tree_dir *dir, struct tree_node *node)
+/* Moving up what is behind each node would take the square of the time: when a
+ * second removal follows the first, the directory becomes a hash table again.
+ * Not so while it is being walked, which would sort it anew each time. */
+static void take_out(const struct tree *tree, struct tree_dir *dir, struct tree_node *node)
 {
+	struct err ignored;
+
+	if (dir->sorted && !dir->read)
+		make_room(tree, dir, &ignored); /* without memory: the slow way */
+	dir->read = false;
 	if (dir->sorted) {
 		uint32_t pos = node->pos;
 
@@ -144,6 +152,7 @@ void tree_sort(struct tree_node *node)
 	struct tree_node **fit;
 	uint32_t n = 0;
 
+	dir->read = true;
 	if (dir->sorted || !dir->slots)
 		return;
 	for (uint32_t i = 0; i < dir->cap; i++)
@@ -321,7 +330,7 @@ void tree_remove(struct tree *tree, struct tree_node *node)
 {
 	if (tree_is_dir(node))
 		empty_dir(tree, node);
-	take_out(&node->parent->inode->dir, node);
+	take_out(tree, &node->parent->inode->dir, node);
 	tree->nodes--;
 	unlink_inode(tree, node->inode);
 }

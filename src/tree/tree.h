@@ -31,6 +31,7 @@ struct tree_dir {
 	uint32_t cap;             /* slots, a power of two while unsorted */
 	uint32_t subdirs;         /* children that are directories */
 	bool sorted;              /* slots[0 .. count-1], bytewise by name */
+	bool read;                /* in order, since the last removal */
 };
 
 enum tree_flag {

@@ -564,10 +564,37 @@ static void commit_to_another_file_system_is_refused(void **state)
 		skip();
 	snprintf(path, sizeof(path), "/dev/shm/banger-test-%ld", (long)getpid());
 	assert_ok(publish_open(&pub, unit_path("x"), &err));
+	assert_error(publish_check(&pub, path, &err), ERR_USAGE, "is on another file system");
 	assert_error(publish_commit(&pub, path, &err), ERR_USAGE, "is on another file system");
 	publish_close(&pub);
 	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(unit_count_files(unit_dir), 0);
+}
+
+static void commit_follows_a_link(void **state)
+{
+	char link[256];
+	struct publish pub;
+	struct stat st;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(mkdir(unit_path("d"), 0777), 0);
+	snprintf(link, sizeof(link), "%s", unit_path("link"));
+	assert_int_equal(symlink("d/out", link), 0);
+	assert_error(publish_open(&pub, link, &err), ERR_USAGE, "leads nowhere");
+	unit_write(unit_path("d/out"), "old", 3);
+	assert_ok(publish_open(&pub, link, &err));
+	assert_ok(publish_check(&pub, link, &err));
+	put(&pub, "new");
+	assert_ok(publish_commit(&pub, link, &err));
+	publish_close(&pub);
+	assert_content(unit_path("d/out"), "new");
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	unlink(unit_path("d/out"));
+	unlink(link);
+	rmdir(unit_path("d"));
 }
 
 static void temporary_name_in_use_is_passed_over(void **state)
@@ -733,6 +760,7 @@ int main(void)
 		cmocka_unit_test(directory_without_permission_is_an_error),
 		cmocka_unit_test(failed_commit_keeps_the_older_file),
 		cmocka_unit_test(commit_to_another_file_system_is_refused),
+		cmocka_unit_test(commit_follows_a_link),
 		cmocka_unit_test(temporary_name_in_use_is_passed_over),
 		cmocka_unit_test(file_system_without_unnamed_files_will_do),
 		cmocka_unit_test(full_disk_is_no_space),

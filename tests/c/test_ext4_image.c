@@ -355,8 +355,8 @@ static void attributes_that_fit_nowhere_name_the_file(void **state)
 	assert_ok(tree_xattr_set(&fs.tree, put_file(d, "file", "x", 1)->inode, "user.large", large,
 		sizeof(large), &err));
 	assert_int_equal(mkext4(&fs.tree, fs.stage, out(), &defaults, &info, &spent, &err), -1);
-	assert_message(ERR_EXT4, "/d/file");
-	assert_message(ERR_EXT4, "over the 4096 of a block");
+	assert_message(ERR_LAYER, "/d/file");
+	assert_message(ERR_LAYER, "over the 4096 of a block");
 	assert_int_equal(access(out(), F_OK), -1);
 }
 
@@ -477,7 +477,7 @@ static void file_of_65001_links_is_an_error(void **state)
 {
 	(void)state;
 	make_links(65001);
-	assert_error(make(&defaults), ERR_EXT4, "has 65001 hard links, ext4 allows 65000");
+	assert_error(make(&defaults), ERR_LAYER, "has 65001 hard links, ext4 allows 65000");
 	assert_int_equal(access(out(), F_OK), -1);
 }
 

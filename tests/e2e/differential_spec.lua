@@ -91,19 +91,20 @@ local function differences(layers, want, got, ignore)
   return tree.compare(expected, found, ignore)
 end
 
-local function fail_with(seed, index, layers, tame, want, got, ignore)
+local function fail_with(seed, index, layers, first, tame, want, got, ignore)
   local function fails(fewer) return #differences(fewer, want, got, ignore) > 0 end
   local small = random_layers.shrink(layers, fails, tame)
+  local again = tree.message(differences(small, want, got, ignore))
+  if again == "" then again = "only the first time: " .. tree.message(first) end
   error(("seed %d, stack %d; the smallest stack that differs:\n%s\n%s"):format(seed, index,
-    random_layers.show(small), tree.message(differences(small, want, got, ignore))), 0)
+    random_layers.show(small), again), 0)
 end
 
 local function compare_stacks(seed, count, tame, want, got, ignore)
   for index = 1, STACKS or count do
     local layers = random_layers.stack(seed * 1000003 + index, tame)
-    if #differences(layers, want, got, ignore) > 0 then
-      fail_with(seed, index, layers, tame, want, got, ignore)
-    end
+    local first = differences(layers, want, got, ignore)
+    if #first > 0 then fail_with(seed, index, layers, first, tame, want, got, ignore) end
   end
 end
 

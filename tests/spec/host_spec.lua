@@ -337,7 +337,7 @@ describe("signals:", function()
   local CLOSE = "io.stdout:setvbuf 'no' local x <close> = setmetatable({}, { __close = function() print 'closed' end })\n"
   local READY = CLOSE .. "print 'ready'\n"
 
-  for signal, code in pairs { INT = 130, TERM = 143, HUP = 129 } do
+  for signal, code in pairs { INT = 130, TERM = 143, HUP = 129, QUIT = 131 } do
     it(signal .. " stops Lua code and closes what is open", function()
       local got = signalled(signal, READY .. "while true do end")
       assert.same({ "closed\nbanger-lua: interrupted\n", code }, { got.out, got.code })
@@ -361,6 +361,12 @@ describe("signals:", function()
     local got = signalled("INT", CLOSE .. "pcall(function() print 'ready' while true do end end) while true do end", "1 2")
     assert.equal(130, got.code)
     assert.equal("", got.err:match "interrupted" or "")
+  end)
+
+  it("PIPE ends a program that nobody reads, and closes what is open", function()
+    local got = run("ours", [[lua -e 'local x <close> = setmetatable({}, { __close = function() io.stderr:write "closed\n" end })
+      while true do print "line" end' 2>pipe.err | head -1; cat pipe.err; rm pipe.err]])
+    assert.equal("line\nclosed\nbanger-lua: interrupted\n", got.out)
   end)
 
   it("HUP is nothing to who was started by nohup", function()

@@ -120,8 +120,15 @@ return {
         { file("d/a", "data") },
         { hardlink("d/sub/b", "d/a"), file("d/" .. OPQ) },
       },
-      any_order = 2,
       expect = { ["d/sub/b"] = "data" },
+    },
+    {
+      row = "5", name = "refused: a hard link behind the marker that hides its target",
+      layers = {
+        { file("d/a", "data") },
+        { file("d/" .. OPQ), hardlink("d/sub/b", "d/a") },
+      },
+      error = { code = "layer", exit = 6, layer = 2, entry = "d/sub/b", also = { "d/a", "whiteout" } },
     },
     {
       row = "6", name = "a whiteout below a symlink acts in the link's target",

@@ -1,0 +1,14 @@
+/* What several bindings push. */
+#ifndef BANGER_BIND_PUSH_H
+#define BANGER_BIND_PUSH_H
+
+#include <lua.h>
+#include <stdint.h>
+
+/* Set a field of the table on the top of the stack. */
+void bind_set_integer(lua_State *L, const char *key, int64_t value);
+
+/* What S_IFMT says: "file", "dir", "symlink", ... */
+const char *bind_type_name(uint32_t mode);
+
+#endif
