@@ -17,11 +17,11 @@ local M = {}
 ---```
 ---Raises `usage` with one line that says what is wrong.
 function M.parse(parser, args)
-  local ok, result = parser:pparse(args)
-  if ok then
-    return result
+  -- Not pparse: it makes a string of every error that passes, of a signal too.
+  function parser.error(_, message)
+    core.error("usage", ("%s (see --help)"):format(message:gsub("%s*\n%s*", "; ")))
   end
-  return core.error("usage", ("%s (see --help)"):format(result:gsub("%s*\n%s*", "; ")))
+  return parser:parse(args)
 end
 
 ---A converter for argparse: a size such as 4G to bytes.
