@@ -35,7 +35,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 # ---- libraries, all through pkg-config -----------------------------------------
 # Lua and lua-cjson are linked in whole, so that the binary stands alone and C
 # modules find Lua's API in it. pkg-config runs once, when first needed.
-PKGS      := libarchive libcrypto libisal libzstd ext2fs com_err
+PKGS      := libarchive libcurl libcrypto libisal libzstd ext2fs com_err
 LUA_PKGS  := lua5.4 lua5.4-cjson
 PKGCONFIG ?= pkg-config
 pkg_flags  = $(eval pkg_flags := $(shell $(PKGCONFIG) --cflags $(PKGS) $(LUA_PKGS)))$(pkg_flags)

@@ -12,13 +12,14 @@ rooms() {
 	stream  | base | isa-l[./] openssl/ zstd.h
 	http    | base stream | curl/
 	store   | base stream |
+	fetch   | base stream http store |
 	tar     | base stream | archive.h archive_entry.h
 	tree    | base |
 	stage   | base |
 	rootfs  | base stream tar tree stage |
 	ext4    | base tree stage | ext2fs/ com_err.h et/com_err.h isa-l/crc.h
 	guest   | |
-	bind    | base stream http store tar tree stage rootfs ext4 | lua.h lauxlib.h lualib.h lua-cjson.h
+	bind    | base stream http store fetch tar tree stage rootfs ext4 | lua.h lauxlib.h lualib.h lua-cjson.h
 	main    | base bind | lua.h lauxlib.h lualib.h
 	repl    | base bind | lua.h lauxlib.h lualib.h editline/
 	END
@@ -109,6 +110,7 @@ self_test() {
 	http/x.c "store/store.h"
 	store/x.c "http/fetch.h"
 	store/x.c <curl/curl.h>
+	fetch/x.c <curl/curl.h>
 	ext4/read.c "ext4/write.h"
 	guest/init.c "base/err.h"
 	main.c "tree/tree.h"
