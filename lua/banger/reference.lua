@@ -1,17 +1,23 @@
----Image references: pure. Two forms are understood:
+---Image references: pure. These forms are understood:
 ---
----    [DOMAIN/]PATH[:TAG][@DIGEST]     in a registry, by docker's grammar
----    oci:PATH[:TAG|@DIGEST]           an OCI layout in a directory
+---    [docker://][DOMAIN/]PATH[:TAG][@DIGEST]  in a registry, by docker's grammar
+---    oci:PATH[:TAG|@DIGEST]                   an OCI layout in a directory
+---    oci-archive:FILE[:TAG|@DIGEST]           one in a tar archive
+---    docker-archive:FILE[:NAME|:@INDEX]       what `docker save` writes
+---    dir:PATH                                 what `skopeo copy` writes to dir:
+---    -[:NAME|:@INDEX|@DIGEST]                 an archive on standard input, of either kind
 local digest = require "banger.digest"
 
 local M = {}
 
 ---@class banger.reference
----@field transport "registry"|"oci"
+---@field transport "registry"|"oci"|"oci-archive"|"docker-archive"|"dir"|"stdin"
 ---@field domain? string # of a registry, with its port if it has one
----@field path string # of the repository, or of the directory
+---@field path string # of the repository, the directory or the file; "-" is standard input
 ---@field tag? string
 ---@field digest? string # if there is one, it decides and the tag is only a note
+---@field name? string # of an image that docker saved, in full: domain, path and tag
+---@field index? integer # among the images that docker saved, from 0
 
 local DEFAULT_DOMAIN = "docker.io"
 local MAX_NAME = 255
@@ -137,12 +143,12 @@ end
 
 -- The path ends at the first colon: tags in layouts may be full names with
 -- colons and slashes of their own.
-local function parse_layout(text)
+local function parse_layout(text, what)
   local before, hash = text:match "^(.*)@(sha%d+:.*)$"
   local path, tag = (before or text):match "^([^:]*):(.*)$"
   path = path or before or text
   if path == "" then
-    return nil, "the path of the layout is empty"
+    return nil, ("the path of the %s is empty"):format(what)
   end
   if tag == "" then
     return nil, "the tag is empty"
@@ -153,7 +159,86 @@ local function parse_layout(text)
       return nil, message
     end
   end
-  return { transport = "oci", path = path, tag = tag, digest = hash }
+  return { path = path, tag = tag, digest = hash }
+end
+
+local function parse_archive(text)
+  return parse_layout(text, "archive")
+end
+
+local function full_name(ref)
+  return ("%s/%s:%s"):format(ref.domain, ref.path, ref.tag)
+end
+
+-- The images in an archive of docker's have no digests to be named by.
+local function parse_saved(text)
+  local path, name = text:match "^([^:]*):(.*)$"
+  path = path or text
+  if path == "" then
+    return nil, "the path of the archive is empty"
+  end
+  local index = name and name:match "^@(%d+)$"
+  if not name or index then
+    return { path = path, index = index and (math.tointeger(tonumber(index)) or math.maxinteger) }
+  end
+  local ref, message = parse_registry(name)
+  if not ref then
+    return nil, message
+  elseif ref.digest then
+    return nil, "images in the archives of docker have names, no digests"
+  end
+  return { path = path, name = full_name(ref) }
+end
+
+-- What kind of archive it is shows only when it is read: so a tag and a name.
+local function parse_stdin(text)
+  local saved = not text:find "^@" and parse_saved("-" .. text)
+  if not saved then
+    return parse_archive("-" .. text)
+  end
+  saved.tag = saved.name and text:sub(2)
+  return saved
+end
+
+local function parse_dir(text)
+  if text == "" then
+    return nil, "the path of the directory is empty"
+  end
+  return { path = text }
+end
+
+---A name as docker knows it, with its defaults: "alpine" is
+---"docker.io/library/alpine:latest".
+---@param text string
+---@return string? name # nil for what is no name
+function M.full_name(text)
+  local ref = parse_registry(text)
+  return ref and ref.tag and full_name(ref)
+end
+
+local transports = {
+  { "^oci:(.*)$", "oci", function(text) return parse_layout(text, "layout") end },
+  { "^oci%-archive:(.*)$", "oci-archive", parse_archive },
+  { "^docker%-archive:(.*)$", "docker-archive", parse_saved },
+  { "^dir:(.*)$", "dir", parse_dir },
+  { "^%-$", "stdin", function() return parse_stdin "" end },
+  { "^%-([:@].*)$", "stdin", parse_stdin },
+  { "^docker://(.*)$", "registry", parse_registry },
+  { "^(.*)$", "registry", parse_registry },
+}
+
+local function parse(text)
+  for _, transport in ipairs(transports) do
+    local pattern, name, parse_rest = table.unpack(transport)
+    local rest = text:match(pattern)
+    if rest then
+      local ref, message = parse_rest(rest)
+      if ref then
+        ref.transport = name
+      end
+      return ref, message
+    end
+  end
 end
 
 ---Parse a reference.
@@ -166,14 +251,11 @@ end
 ---reference.parse "oci:images:debian"  --> the image tagged debian in the layout ./images
 ---```
 function M.parse(text)
-  local rest = text:match "^oci:(.*)$"
   local ref, message
   if text == "" then
     message = "it is empty"
-  elseif rest then
-    ref, message = parse_layout(rest)
   else
-    ref, message = parse_registry(text)
+    ref, message = parse(text)
   end
   if not ref then
     return nil, ("'%s' is no image reference: %s"):format(text, message)
@@ -181,13 +263,21 @@ function M.parse(text)
   return ref
 end
 
+local function place(ref)
+  if ref.transport == "registry" then
+    return ref.domain .. "/" .. ref.path
+  end
+  return (ref.transport == "stdin" and "" or ref.transport .. ":") .. ref.path
+end
+
 ---A reference in full, all defaults written out.
 ---@param ref banger.reference
 ---@return string
 function M.format(ref)
-  local text = ref.transport == "oci" and "oci:" .. ref.path or ref.domain .. "/" .. ref.path
-  if ref.tag then
-    text = text .. ":" .. ref.tag
+  local text = place(ref)
+  local tag = ref.tag or ref.name or (ref.index and "@" .. ref.index)
+  if tag then
+    text = text .. ":" .. tag
   end
   return ref.digest and text .. "@" .. ref.digest or text
 end

@@ -39,11 +39,20 @@ describe("registry references", function()
     parses("a.b/c:_T.x-1", "a.b", "c", "_T.x-1")
   end)
 
+  it("may say that they are docker's", function()
+    parses("docker://debian", "docker.io", "library/debian", "latest")
+    parses("docker://localhost:5000/a:1", "localhost:5000", "a", "1")
+    parses("docker:24", "docker.io", "library/docker", "24")
+  end)
+
   it("are refused with a reason", function()
     local function refused(text, why)
       assert.same({ nil, ("'%s' is no image reference: %s"):format(text, why) }, { reference.parse(text) })
     end
     refused("", "it is empty")
+    refused("docker://", "the repository name has an empty part")
+    refused("docker:///a", "the repository name has an empty part")
+    refused("docker://docker://a", "'docker:' is no registry's host name")
     refused("Debian", "the repository name must be lowercase")
     refused("a.b/C", "the repository name must be lowercase")
     refused("a//b", "the repository name has an empty part")
@@ -99,13 +108,92 @@ describe("layout references", function()
   end)
 end)
 
-it("references are written in full", function()
+describe("references to an archive", function()
+  local function parses(text, transport, fields)
+    fields.transport = transport
+    assert.same(fields, reference.parse(text))
+  end
+
+  it("of a layout are a path, and perhaps a tag or digest", function()
+    parses("oci-archive:a.tar", "oci-archive", { path = "a.tar" })
+    parses("oci-archive:/x/a.tar:example.com:5000/a:1", "oci-archive",
+      { path = "/x/a.tar", tag = "example.com:5000/a:1" })
+    parses("oci-archive:a.tar@" .. DIGEST, "oci-archive", { path = "a.tar", digest = DIGEST })
+  end)
+
+  it("of docker's are a path, and perhaps a name with docker's defaults, or an index", function()
+    parses("docker-archive:a.tar", "docker-archive", { path = "a.tar" })
+    parses("docker-archive:a.tar:alpine", "docker-archive",
+      { path = "a.tar", name = "docker.io/library/alpine:latest" })
+    parses("docker-archive:/x y/a.tar:localhost:5000/a/b:1", "docker-archive",
+      { path = "/x y/a.tar", name = "localhost:5000/a/b:1" })
+    parses("docker-archive:a.tar:@0", "docker-archive", { path = "a.tar", index = 0 })
+    parses("docker-archive:a.tar:@17", "docker-archive", { path = "a.tar", index = 17 })
+    parses("docker-archive:a.tar:@99999999999999999999", "docker-archive",
+      { path = "a.tar", index = math.maxinteger })
+  end)
+
+  it("on standard input are a dash, and perhaps what names an image in either kind", function()
+    parses("-", "stdin", { path = "-" })
+    parses("-:Tag.1", "stdin", { path = "-", tag = "Tag.1" })
+    parses("-:alpine:3", "stdin", { path = "-", tag = "alpine:3", name = "docker.io/library/alpine:3" })
+    parses("-:@1", "stdin", { path = "-", index = 1 })
+    parses("-@" .. DIGEST, "stdin", { path = "-", digest = DIGEST })
+  end)
+
+  it("are refused with a reason", function()
+    local function refused(text, why)
+      assert.same({ nil, ("'%s' is no image reference: %s"):format(text, why) }, { reference.parse(text) })
+    end
+    refused("oci-archive:", "the path of the archive is empty")
+    refused("oci-archive::tag", "the path of the archive is empty")
+    refused("oci-archive:a.tar:", "the tag is empty")
+    refused("oci-archive:a@sha256:beef", "'sha256:beef' is no digest: sha256 and 64 lowercase hexadecimal digits expected")
+    refused("docker-archive:", "the path of the archive is empty")
+    refused("docker-archive::alpine", "the path of the archive is empty")
+    refused("docker-archive:a.tar:", "the repository name has an empty part")
+    refused("docker-archive:a.tar:Alpine", "the repository name must be lowercase")
+    refused("docker-archive:a.tar:@x", "the repository name has an empty part")
+    refused("docker-archive:a.tar:a@" .. DIGEST, "images in the archives of docker have names, no digests")
+    refused("-:", "the tag is empty")
+    refused("-@sha256:12", "'sha256:12' is no digest: sha256 and 64 lowercase hexadecimal digits expected")
+    refused("-x", "'-x' cannot be part of a repository name")
+  end)
+end)
+
+describe("references to a directory of skopeo's", function()
+  it("are its path, whatever is in it", function()
+    assert.same({ transport = "dir", path = "a:b@c" }, reference.parse "dir:a:b@c")
+    assert.same({ nil, "'dir:' is no image reference: the path of the directory is empty" }, { reference.parse "dir:" })
+  end)
+end)
+
+it("names get docker's defaults", function()
+  assert.equal("docker.io/library/alpine:latest", reference.full_name "alpine")
+  assert.equal("localhost:5000/a:1", reference.full_name "localhost:5000/a:1")
+  assert.is_nil(reference.full_name "Alpine")
+  assert.is_nil(reference.full_name("alpine@" .. DIGEST))
+end)
+
+it("references are written in full, and read back as they were", function()
   for text, full in pairs {
     debian = "docker.io/library/debian:latest",
+    ["docker://debian"] = "docker.io/library/debian:latest",
     ["a.b/c:1@" .. DIGEST] = "a.b/c:1@" .. DIGEST,
     ["oci:x:y"] = "oci:x:y",
     ["oci:x"] = "oci:x",
+    ["oci-archive:x.tar:y@" .. DIGEST] = "oci-archive:x.tar:y@" .. DIGEST,
+    ["docker-archive:x.tar:y"] = "docker-archive:x.tar:docker.io/library/y:latest",
+    ["docker-archive:x.tar:@3"] = "docker-archive:x.tar:@3",
+    ["docker-archive:x.tar"] = "docker-archive:x.tar",
+    ["dir:/a:b"] = "dir:/a:b",
+    ["-"] = "-",
+    ["-:alpine"] = "-:alpine",
+    ["-:@0"] = "-:@0",
+    ["-@" .. DIGEST] = "-@" .. DIGEST,
   } do
-    assert.equal(full, reference.format(reference.parse(text)))
+    local ref = reference.parse(text)
+    assert.equal(full, reference.format(ref))
+    assert.same(ref, reference.parse(full))
   end
 end)
