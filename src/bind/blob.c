@@ -198,7 +198,7 @@ static int blob_tostring(lua_State *L)
 		return 1;
 	}
 	blob_progress(h->blob, &p);
-	lua_pushfstring(L, "blob: %s, %I bytes", blob_digest(h->blob), (LUAI_UACINT)p.size);
+	lua_pushfstring(L, "blob: %s, %I bytes", blob_name(h->blob), (LUAI_UACINT)p.size);
 	return 1;
 }
 

@@ -446,6 +446,21 @@ static int apply_entries(struct layer *l, struct err *err)
 	return stage_trim(l->rootfs->stage, 0, err);
 }
 
+static int wait_for_blob(struct layer *l, struct err *err)
+{
+	int rc;
+
+	while ((rc = blob_wait_briefly(l->blob, err)) > 0)
+		if (tick(l, err) < 0)
+			return -1;
+	return rc;
+}
+
+static int idle(void *arg, struct err *err)
+{
+	return tick(arg, err);
+}
+
 /* The blob's own verdict comes first: a wrong digest explains whatever else went
  * wrong with the bytes. */
 static int check_digests(struct layer *l, int rc, struct err *err)
@@ -454,7 +469,7 @@ static int check_digests(struct layer *l, int rc, struct err *err)
 
 	if (rc < 0 && err->code != ERR_DIGEST && err->code != ERR_LAYER)
 		return -1;
-	if (blob_wait(l->blob, &blob_err) < 0) {
+	if (wait_for_blob(l, &blob_err) < 0) {
 		*err = blob_err;
 		return -1;
 	}
@@ -491,6 +506,8 @@ static int run(struct layer *l, struct err *err)
 	int rc = -1;
 
 	l->inflate = inflate_start(l->blob, err);
+	if (l->inflate)
+		inflate_set_idle(l->inflate, idle, l);
 	l->tar = l->inflate ? tar_reader_open(l->inflate, l->rootfs->unpacked,
 				      l->options->limits.bytes, err)
 			    : NULL;
@@ -540,7 +557,7 @@ int flatten_layer(struct rootfs *rootfs, struct blob *blob, const struct flatten
 
 	*report = (struct flatten_report){.layer = l.layer};
 	if (check_options(rootfs, options, err) < 0)
-		return err_prefix(err, "layer %u (%s)", l.layer, blob_digest(blob));
+		return err_prefix(err, "layer %u (%s)", l.layer, blob_name(blob));
 	rootfs->layers++;
 	rootfs->busy = true;
 	rc = run(&l, err);
@@ -553,5 +570,5 @@ int flatten_layer(struct rootfs *rootfs, struct blob *blob, const struct flatten
 		return 0;
 	rootfs->failed = true;
 	flatten_report_free(report);
-	return err_prefix(err, "layer %u (%s)", l.layer, blob_digest(blob));
+	return err_prefix(err, "layer %u (%s)", l.layer, blob_name(blob));
 }

@@ -12,71 +12,123 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
-#include "stream/digest.h"
 #include "base/wait.h"
+#include "stream/digest.h"
 
 #define READ_SIZE ((size_t)256 << 10)
 
 struct blob {
 	struct verifier *verifier;
-	struct blob *next; /* in the verifier's queue */
-	int fd;
-	char *path;
-	char digest[DIGEST_TEXT_SIZE];
+	struct blob *next;             /* in the verifier's list */
+	int fd;                        /* -1: nothing has arrived */
+	char *path;                    /* of a path's blob */
+	uint64_t offset;               /* of the blob in its file */
+	char digest[DIGEST_TEXT_SIZE]; /* "": none is stated */
 	int64_t size;
+	uint64_t arrived; /* good to read */
+	bool ended;       /* no more will come */
+	bool whole;       /* nor is anything missing */
+	struct digest *hash;
 	uint64_t verified;
+	blob_verdict_fn *verdict;
+	void *verdict_arg;
 	enum blob_state state;
 	struct err err; /* why it failed */
 };
 
 struct verifier {
-	pthread_mutex_t lock; /* of the queue and of every blob's state */
-	pthread_cond_t queued;
+	pthread_mutex_t lock; /* of the list and of every blob's state */
+	pthread_cond_t work;  /* for the thread */
 	pthread_cond_t changed;
 	pthread_t thread;
-	struct blob *head;
+	struct blob *blobs; /* under verification, in the order they came */
 	struct blob *current;
-	bool stop;         /* the thread should end */
-	bool drop_current; /* the blob under way is being closed */
-	void *data;        /* the thread's read buffer */
+	bool stop;
+	void *data; /* the thread's read buffer */
 };
 
-/* Hash the file, giving up when told to. */
-static int hash_blob(struct verifier *v, struct blob *blob, struct err *err)
+/* ---- verification ------------------------------------------------------------------- */
+
+/* With the lock held: the next bytes to hash, or a blob that is all hashed. */
+static struct blob *pick(struct verifier *v)
 {
-	cleanup(cleanup_digest) struct digest *hash = digest_new(err);
-	char found[DIGEST_TEXT_SIZE];
-	uint64_t offset = 0;
+	for (struct blob *b = v->blobs; b; b = b->next)
+		if (b->verified < b->arrived || b->ended)
+			return b;
+	return NULL;
+}
 
-	if (!hash)
-		return -1;
-	for (;;) {
-		ssize_t n = fd_pread_all(blob->fd, v->data, READ_SIZE, offset);
+/* Hash `len` bytes from where the hash is. */
+static int hash_more(struct verifier *v, struct blob *blob, size_t len, struct err *err)
+{
+	ssize_t n = fd_pread_all(blob->fd, v->data, len, blob->offset + blob->verified);
 
-		if (n < 0)
-			return err_errno(err, errno, "read %s", blob->path);
-		if (n == 0)
-			break;
-		digest_update(hash, v->data, (size_t)n);
-		offset += (uint64_t)n;
-		pthread_mutex_lock(&v->lock);
-		blob->verified = offset;
-		bool stop = v->stop || v->drop_current;
-		pthread_mutex_unlock(&v->lock);
-		if (stop)
-			return err_set(err, ERR_INTERRUPTED, "interrupted");
-	}
-	digest_final(hash, found);
-	if (offset != (uint64_t)blob->size)
+	if (n < 0)
+		return err_errno(err, errno, "read %s", blob_name(blob));
+	if ((size_t)n < len)
 		return err_set(err, ERR_DIGEST, "blob %s: has %llu bytes, expected %lld",
-			blob->digest, (unsigned long long)offset, (long long)blob->size);
-	if (strcmp(found, blob->digest) != 0)
-		return err_set(err, ERR_DIGEST, "blob %s: its content has the digest %s (%s)",
-			blob->digest, found, blob->path);
+			blob_name(blob), (unsigned long long)blob->verified + (size_t)n,
+			(long long)blob->size);
+	digest_update(blob->hash, v->data, len);
 	return 0;
 }
 
-static void *verify_queue(void *arg)
+/* All is hashed: is it right? */
+static int judge(struct blob *blob, struct err *err)
+{
+	char found[DIGEST_TEXT_SIZE];
+
+	digest_final(blob->hash, found);
+	if (blob->size != BLOB_SIZE_UNKNOWN && blob->verified != (uint64_t)blob->size)
+		return err_set(err, ERR_DIGEST, "blob %s: has %llu bytes, expected %lld",
+			blob_name(blob), (unsigned long long)blob->verified, (long long)blob->size);
+	if (blob->digest[0] && strcmp(found, blob->digest) != 0)
+		return err_set(err, ERR_DIGEST, "blob %s: its content has the digest %s%s%s%s",
+			blob->digest, found, blob->path ? " (" : "", blob->path ? blob->path : "",
+			blob->path ? ")" : "");
+	return 0;
+}
+
+/* With the lock held. */
+static void leave_list(struct verifier *v, struct blob *blob)
+{
+	struct blob **slot;
+
+	for (slot = &v->blobs; *slot && *slot != blob; slot = &(*slot)->next)
+		;
+	if (*slot)
+		*slot = blob->next;
+}
+
+/* With the lock held, which is let go meanwhile: one piece, or the verdict. */
+static void verify_some(struct verifier *v, struct blob *blob)
+{
+	size_t len = READ_SIZE;
+	struct err err = {0};
+	bool last = false;
+	int rc;
+
+	if (blob->arrived - blob->verified < len)
+		len = (size_t)(blob->arrived - blob->verified);
+	last = !len;
+	v->current = blob;
+	pthread_mutex_unlock(&v->lock);
+	rc = last ? judge(blob, &err) : hash_more(v, blob, len, &err);
+	if ((last || rc < 0) && blob->verdict &&
+		blob->verdict(blob->verdict_arg, rc == 0, &err) < 0)
+		rc = -1;
+	pthread_mutex_lock(&v->lock);
+	v->current = NULL;
+	blob->verified += len;
+	if (last || rc < 0) {
+		leave_list(v, blob);
+		blob->state = rc < 0 ? BLOB_FAILED : BLOB_DONE;
+		blob->err = err;
+	}
+	pthread_cond_broadcast(&v->changed);
+}
+
+static void *verify_all(void *arg)
 {
 	struct verifier *v = arg;
 
@@ -85,24 +137,12 @@ static void *verify_queue(void *arg)
 	setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
 	pthread_mutex_lock(&v->lock);
 	while (!v->stop) {
-		struct blob *blob = v->head;
-		struct err err = {0};
-		int rc;
+		struct blob *blob = pick(v);
 
-		if (!blob) {
-			pthread_cond_wait(&v->queued, &v->lock);
-			continue;
-		}
-		v->head = blob->next;
-		v->current = blob;
-		v->drop_current = false;
-		pthread_mutex_unlock(&v->lock);
-		rc = hash_blob(v, blob, &err);
-		pthread_mutex_lock(&v->lock);
-		blob->state = rc < 0 ? BLOB_FAILED : BLOB_DONE;
-		blob->err = err;
-		v->current = NULL;
-		pthread_cond_broadcast(&v->changed);
+		if (blob)
+			verify_some(v, blob);
+		else
+			pthread_cond_wait(&v->work, &v->lock);
 	}
 	pthread_mutex_unlock(&v->lock);
 	return NULL;
@@ -118,12 +158,12 @@ struct verifier *verifier_new(struct err *err)
 	if (!v->data)
 		goto out_of_memory;
 	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->queued, NULL);
+	pthread_cond_init(&v->work, NULL);
 	wait_cond_init(&v->changed);
-	if (pthread_create(&v->thread, NULL, verify_queue, v) == 0)
+	if (pthread_create(&v->thread, NULL, verify_all, v) == 0)
 		return v;
 	pthread_cond_destroy(&v->changed);
-	pthread_cond_destroy(&v->queued);
+	pthread_cond_destroy(&v->work);
 	pthread_mutex_destroy(&v->lock);
 out_of_memory:
 	if (v)
@@ -139,125 +179,278 @@ void verifier_free(struct verifier *v)
 		return;
 	pthread_mutex_lock(&v->lock);
 	v->stop = true;
-	pthread_cond_signal(&v->queued);
+	pthread_cond_signal(&v->work);
 	pthread_mutex_unlock(&v->lock);
 	pthread_join(v->thread, NULL);
 	pthread_cond_destroy(&v->changed);
-	pthread_cond_destroy(&v->queued);
+	pthread_cond_destroy(&v->work);
 	pthread_mutex_destroy(&v->lock);
 	free(v->data);
 	free(v);
 }
 
-static void enqueue(struct verifier *v, struct blob *blob)
+/* ---- blobs ---------------------------------------------------------------------------- */
+
+static void enlist(struct verifier *v, struct blob *blob)
 {
 	struct blob **slot;
 
 	pthread_mutex_lock(&v->lock);
-	for (slot = &v->head; *slot; slot = &(*slot)->next)
+	blob->verifier = v;
+	for (slot = &v->blobs; *slot; slot = &(*slot)->next)
 		;
 	*slot = blob;
-	pthread_cond_signal(&v->queued);
+	pthread_cond_signal(&v->work);
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* Leave the queue, or make the thread let go. */
-static void dequeue(struct verifier *v, struct blob *blob)
-{
-	struct blob **slot;
-
-	pthread_mutex_lock(&v->lock);
-	for (slot = &v->head; *slot && *slot != blob; slot = &(*slot)->next)
-		;
-	if (*slot)
-		*slot = blob->next;
-	while (v->current == blob) {
-		v->drop_current = true;
-		pthread_cond_wait(&v->changed, &v->lock);
-	}
-	pthread_mutex_unlock(&v->lock);
-}
-
-static int open_file(struct blob *blob, int64_t size, struct err *err)
+static int open_file(struct blob *blob, const char *path, int64_t *file_size, struct err *err)
 {
 	struct stat st;
 
-	blob->fd = open(blob->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	blob->path = strdup(path);
+	if (!blob->path)
+		return err_set(err, ERR_NO_MEMORY, "out of memory");
+	blob->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (blob->fd < 0)
-		return err_errno(err, errno, "blob %s: open %s", blob->digest, blob->path);
+		return err_errno(err, errno, "blob %s: open %s", blob_name(blob), path);
 	if (fstat(blob->fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, ERR_NOT_FOUND, "blob %s: %s is not a regular file",
-			blob->digest, blob->path);
-	if (size != BLOB_SIZE_UNKNOWN && st.st_size != size)
-		return err_set(err, ERR_DIGEST, "blob %s: %s has %lld bytes, expected %lld",
-			blob->digest, blob->path, (long long)st.st_size, (long long)size);
-	blob->size = st.st_size;
+			blob_name(blob), path);
+	*file_size = st.st_size;
 	return 0;
 }
 
-struct blob *blob_open(struct verifier *verifier, const char *path, const char *digest,
-	int64_t size, struct err *err)
+static int open_whole(struct blob *blob, const char *path, int64_t size, struct err *err)
+{
+	int64_t there;
+
+	if (open_file(blob, path, &there, err) < 0)
+		return -1;
+	if (size != BLOB_SIZE_UNKNOWN && there != size)
+		return err_set(err, ERR_DIGEST, "blob %s: %s has %lld bytes, expected %lld",
+			blob_name(blob), path, (long long)there, (long long)size);
+	blob->size = there;
+	return 0;
+}
+
+static int open_part(
+	struct blob *blob, const char *path, uint64_t offset, uint64_t size, struct err *err)
+{
+	int64_t there;
+
+	if (open_file(blob, path, &there, err) < 0)
+		return -1;
+	if (offset > (uint64_t)there || size > (uint64_t)there - offset)
+		return err_set(err, ERR_DIGEST,
+			"blob %s: %s has %lld bytes, expected %llu from byte %llu on",
+			blob_name(blob), path, (long long)there, (unsigned long long)size,
+			(unsigned long long)offset);
+	blob->offset = offset;
+	blob->size = (int64_t)size;
+	return 0;
+}
+
+static struct blob *blob_new(const char *digest, struct err *err)
 {
 	struct blob *blob;
 
-	if (!digest_valid(digest)) {
+	if (digest && !digest_valid(digest)) {
 		err_set(err, ERR_USAGE, "%s is not a digest: expected sha256: and 64 hex digits",
 			digest);
 		return NULL;
 	}
 	blob = calloc(1, sizeof(*blob));
-	if (blob)
-		blob->path = strdup(path);
-	if (!blob || !blob->path) {
-		free(blob);
+	if (!blob) {
 		err_set(err, ERR_NO_MEMORY, "out of memory");
 		return NULL;
 	}
 	blob->fd = -1;
-	memcpy(blob->digest, digest, sizeof(blob->digest));
-	if (open_file(blob, size, err) < 0) {
+	if (digest)
+		memcpy(blob->digest, digest, sizeof(blob->digest));
+	blob->hash = digest_new(err);
+	if (blob->hash)
+		return blob;
+	free(blob);
+	return NULL;
+}
+
+/* Of a host file, which is all there, or not to be had (`rc`). */
+static struct blob *verify_file(struct verifier *verifier, struct blob *blob, int rc)
+{
+	if (rc < 0) {
 		blob_close(blob);
 		return NULL;
 	}
-	blob->verifier = verifier;
-	enqueue(verifier, blob);
+	blob->arrived = (uint64_t)blob->size;
+	blob->ended = blob->whole = true;
+	enlist(verifier, blob);
 	return blob;
+}
+
+struct blob *blob_open(struct verifier *verifier, const char *path, const char *digest,
+	int64_t size, struct err *err)
+{
+	struct blob *blob = blob_new(digest, err);
+
+	return blob ? verify_file(verifier, blob, open_whole(blob, path, size, err)) : NULL;
+}
+
+struct blob *blob_open_part(struct verifier *verifier, const char *path, uint64_t offset,
+	uint64_t size, const char *digest, struct err *err)
+{
+	struct blob *blob = blob_new(digest, err);
+
+	return blob ? verify_file(verifier, blob, open_part(blob, path, offset, size, err)) : NULL;
+}
+
+struct blob *blob_expect(struct verifier *verifier, const char *digest, int64_t size,
+	blob_verdict_fn *verdict, void *arg, struct err *err)
+{
+	struct blob *blob = blob_new(digest, err);
+
+	if (!blob)
+		return NULL;
+	blob->size = size;
+	blob->verdict = verdict;
+	blob->verdict_arg = arg;
+	enlist(verifier, blob);
+	return blob;
+}
+
+int blob_feed_file(struct blob *blob, int fd, struct err *err)
+{
+	/* A reader may be at it: the number stays, the file behind it changes. */
+	int number = blob->fd < 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : dup3(fd, blob->fd, O_CLOEXEC);
+
+	if (number < 0)
+		return err_errno(err, errno, "duplicate a descriptor");
+	pthread_mutex_lock(&blob->verifier->lock);
+	blob->fd = number;
+	pthread_mutex_unlock(&blob->verifier->lock);
+	return 0;
+}
+
+void blob_feed(struct blob *blob, uint64_t bytes)
+{
+	struct verifier *v = blob->verifier;
+
+	pthread_mutex_lock(&v->lock);
+	if (bytes > blob->arrived) {
+		blob->arrived = bytes;
+		pthread_cond_signal(&v->work);
+		pthread_cond_broadcast(&v->changed);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+void blob_feed_end(struct blob *blob, const struct err *err)
+{
+	struct verifier *v = blob->verifier;
+
+	pthread_mutex_lock(&v->lock);
+	if (err && blob->state == BLOB_RUNNING) {
+		leave_list(v, blob);
+		blob->state = BLOB_FAILED;
+		blob->err = *err;
+	}
+	blob->ended = true;
+	blob->whole = !err;
+	pthread_cond_signal(&v->work);
+	pthread_cond_broadcast(&v->changed);
+	pthread_mutex_unlock(&v->lock);
 }
 
 void blob_close(struct blob *blob)
 {
+	struct verifier *v;
+
 	if (!blob)
 		return;
-	if (blob->verifier)
-		dequeue(blob->verifier, blob);
+	v = blob->verifier;
+	if (v) {
+		pthread_mutex_lock(&v->lock);
+		leave_list(v, blob);
+		while (v->current == blob)
+			pthread_cond_wait(&v->changed, &v->lock);
+		leave_list(v, blob);
+		pthread_mutex_unlock(&v->lock);
+	}
+	digest_free(blob->hash);
 	if (blob->fd >= 0)
 		close(blob->fd);
 	free(blob->path);
 	free(blob);
 }
 
-ssize_t blob_read(struct blob *blob, void *data, size_t len, uint64_t offset, struct err *err)
+static bool told(const atomic_bool *stop)
 {
-	ssize_t n = fd_pread_all(blob->fd, data, len, offset);
+	return stop && atomic_load(stop);
+}
 
+/* With the lock held: how many bytes can be read at `offset`, waiting for them. 0 at
+ * the end. */
+static ssize_t await(struct blob *blob, uint64_t offset, const atomic_bool *stop, struct err *err)
+{
+	struct verifier *v = blob->verifier;
+
+	while (offset >= blob->arrived && !blob->ended && blob->state != BLOB_FAILED && !told(stop))
+		wait_briefly(&v->changed, &v->lock);
+	if (told(stop))
+		return err_set(err, ERR_INTERRUPTED, "interrupted");
+	if (offset < blob->arrived)
+		return (ssize_t)(blob->arrived - offset);
+	if (blob->state == BLOB_FAILED && !blob->whole) {
+		*err = blob->err;
+		return -1;
+	}
+	return 0;
+}
+
+ssize_t blob_read(struct blob *blob, void *data, size_t len, uint64_t offset,
+	const atomic_bool *stop, struct err *err)
+{
+	struct verifier *v = blob->verifier;
+	ssize_t n;
+
+	pthread_mutex_lock(&v->lock);
+	n = await(blob, offset, stop, err);
+	pthread_mutex_unlock(&v->lock);
+	if (n <= 0)
+		return n;
+	if ((size_t)n < len)
+		len = (size_t)n;
+	n = fd_pread_all(blob->fd, data, len, blob->offset + offset);
 	if (n < 0)
-		return err_errno(err, errno, "read %s", blob->path);
+		return err_errno(err, errno, "read %s", blob_name(blob));
 	return n;
 }
 
 int blob_wait(struct blob *blob, struct err *err)
 {
+	int rc;
+
+	do
+		rc = blob_wait_briefly(blob, err);
+	while (rc > 0);
+	return rc;
+}
+
+int blob_wait_briefly(struct blob *blob, struct err *err)
+{
 	struct verifier *v = blob->verifier;
 	int rc = 0;
 
 	pthread_mutex_lock(&v->lock);
-	while (blob->state == BLOB_RUNNING && !rc) {
+	if (blob->state == BLOB_RUNNING)
 		wait_briefly(&v->changed, &v->lock);
-		rc = interrupt_check(err);
-	}
-	if (!rc && blob->state == BLOB_FAILED) {
+	if (interrupt_check(err) < 0) {
+		rc = -1;
+	} else if (blob->state == BLOB_FAILED) {
 		*err = blob->err;
 		rc = -1;
+	} else if (blob->state == BLOB_RUNNING) {
+		rc = 1;
 	}
 	pthread_mutex_unlock(&v->lock);
 	return rc;
@@ -268,13 +461,16 @@ void blob_progress(struct blob *blob, struct blob_progress *progress)
 	pthread_mutex_lock(&blob->verifier->lock);
 	progress->state = blob->state;
 	progress->bytes = blob->verified;
+	progress->arrived = blob->arrived;
 	progress->size = blob->size;
 	pthread_mutex_unlock(&blob->verifier->lock);
 }
 
-const char *blob_digest(const struct blob *blob)
+const char *blob_name(const struct blob *blob)
 {
-	return blob->digest;
+	if (blob->digest[0])
+		return blob->digest;
+	return blob->path ? blob->path : "";
 }
 
 const char *blob_path(const struct blob *blob)

@@ -19,6 +19,9 @@ struct inflate {
 	pthread_t thread;
 	uint8_t *input;
 	atomic_uint_least64_t consumed;
+	atomic_bool stop; /* the thread waits for no more bytes */
+	inflate_idle_fn *idle;
+	void *idle_arg;
 	int holding; /* the reader has a chunk */
 };
 
@@ -30,7 +33,7 @@ int decoder_fill(struct decoder *d, struct err *err)
 
 	if (d->in_len)
 		return 0;
-	n = blob_read(in->blob, in->input, INPUT_SIZE, offset, err);
+	n = blob_read(in->blob, in->input, INPUT_SIZE, offset, &in->stop, err);
 	if (n < 0)
 		return -1;
 	d->in = in->input;
@@ -141,9 +144,17 @@ int inflate_next(struct inflate *in, const void **data, size_t *len, struct err 
 
 	if (in->holding)
 		ring_release(in->ring);
-	rc = ring_peek(in->ring, data, len, err);
+	while ((rc = ring_peek(in->ring, data, len, err)) == RING_NOTHING_YET)
+		if (in->idle && in->idle(in->idle_arg, err) < 0)
+			return -1;
 	in->holding = rc == 1;
 	return rc;
+}
+
+void inflate_set_idle(struct inflate *in, inflate_idle_fn *idle, void *arg)
+{
+	in->idle = idle;
+	in->idle_arg = arg;
 }
 
 uint64_t inflate_consumed(struct inflate *in)
@@ -155,6 +166,7 @@ void inflate_stop(struct inflate *in)
 {
 	if (!in)
 		return;
+	atomic_store(&in->stop, true);
 	ring_cancel(in->ring);
 	pthread_join(in->thread, NULL);
 	inflate_free(in);

@@ -14,6 +14,11 @@ struct inflate;
 /* Start; the blob must outlive it. */
 struct inflate *inflate_start(struct blob *blob, struct err *err);
 
+/* Have inflate_next call `idle` every tenth of a second that it waits in vain; -1
+ * ends the wait. */
+typedef int inflate_idle_fn(void *arg, struct err *err);
+void inflate_set_idle(struct inflate *in, inflate_idle_fn *idle, void *arg);
+
 /* The next piece, valid until the next call: 1, 0 at the end, -1. */
 int inflate_next(struct inflate *in, const void **data, size_t *len, struct err *err);
 

@@ -92,11 +92,13 @@ int ring_peek(struct ring *ring, const void **data, size_t *len, struct err *err
 	int rc = 0;
 
 	pthread_mutex_lock(&ring->lock);
-	while (ring->head == ring->tail && !ring->finished && !rc) {
+	if (ring->head == ring->tail && !ring->finished) {
 		wait_briefly(&ring->filled, &ring->lock);
 		rc = interrupt_check(err);
 	}
-	if (!rc && ring->head != ring->tail) {
+	if (!rc && ring->head == ring->tail && !ring->finished)
+		rc = RING_NOTHING_YET;
+	else if (!rc && ring->head != ring->tail) {
 		*data = ring->data + ring->tail % ring->count * ring->size;
 		*len = ring->lengths[ring->tail % ring->count];
 		rc = 1;

@@ -22,9 +22,10 @@ void ring_commit(struct ring *ring, size_t len);
  * chunks before it. */
 void ring_finish(struct ring *ring, const struct err *err);
 
-/* Consumer: wait for the next chunk. 1 with a chunk, valid until ring_release;
- * 0 at the end; -1 with the producer's error, or ERR_INTERRUPTED when a signal
- * arrives during the wait. */
+/* Consumer: wait for the next chunk, a tenth of a second at most. 1 with a chunk,
+ * valid until ring_release; 0 at the end; -1 with the producer's error, or
+ * ERR_INTERRUPTED when a signal arrives during the wait. */
+#define RING_NOTHING_YET 2
 int ring_peek(struct ring *ring, const void **data, size_t *len, struct err *err);
 void ring_release(struct ring *ring);
 /* Consumer: want no more; wakes the producer. */
