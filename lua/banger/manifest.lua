@@ -11,6 +11,7 @@ local M = {}
 ---@field size integer # bytes
 ---@field platform? banger.platform # in an index
 ---@field annotations table<string, string>
+---@field urls string[] # other places to fetch it from
 
 ---@class banger.manifest
 ---@field kind "index"|"manifest"
@@ -82,6 +83,17 @@ local function parse_platform(value)
   return platform.normalise(value.os, value.architecture, string_or_nil(value.variant))
 end
 
+-- Only such as this program fetches from; whatever else stands there is ignored.
+local function parse_urls(value)
+  local urls = {}
+  for _, url in ipairs(type(value) == "table" and value or {}) do
+    if type(url) == "string" and url:find "^https?://" and not url:find "%c" then
+      urls[#urls + 1] = url
+    end
+  end
+  return urls
+end
+
 local function parse_descriptor(value, what)
   if type(value) ~= "table" then
     return nil, what .. " is missing"
@@ -100,6 +112,7 @@ local function parse_descriptor(value, what)
     size = size,
     platform = parse_platform(value.platform),
     annotations = type(value.annotations) == "table" and value.annotations or {},
+    urls = parse_urls(value.urls),
   }
 end
 

@@ -26,15 +26,21 @@ int bind_raise(lua_State *L, const struct err *err);
  * the request to stop: it is cleared, the object carries it from there on. */
 void bind_push_error(lua_State *L, const struct err *err);
 
+/* Take whatever error is on the top of the stack off it, as an `err`. */
+void bind_pop_error(lua_State *L, struct err *err);
+
 /* Whether the value at `index` is such an object. */
 bool bind_is_error(lua_State *L, int index);
 
 int luaopen_banger_core(lua_State *L); /* all of the below in one table */
 
 /* Each adds its room's functions to the table on the top of the stack. */
+void bind_http(lua_State *L);
+void bind_store(lua_State *L);
 void bind_blob(lua_State *L);
 void bind_rootfs(lua_State *L);
 void bind_image(lua_State *L);
+void bind_archive(lua_State *L);
 void bind_host(lua_State *L);
 void bind_error(lua_State *L);
 

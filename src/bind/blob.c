@@ -1,55 +1,25 @@
 #include "bind/blob.h"
 
 #include <lauxlib.h>
+#include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "bind/bind.h"
+#include "bind/net.h"
+#include "bind/push.h"
+#include "bind/store.h"
 
-#define BLOB_TYPE     "banger.Blob"
-#define VERIFIER_TYPE "banger.Verifier"
+#define BLOB_TYPE "banger.Blob"
+#define FETCHES   "banger.fetches" /* in the registry: handles on their way, weak */
 
 struct handle {
-	struct blob *blob; /* NULL: closed */
-	int held;          /* in use by this many calls */
+	struct blob *blob;   /* NULL: closed */
+	struct fetch *fetch; /* whose blob it is; NULL: a file's */
+	int held;            /* in use by this many calls */
 };
 
-/* ---- the verifier: one for the whole state, kept in the registry ------------------- */
-
-static int verifier_gc(lua_State *L)
-{
-	struct verifier **slot = luaL_checkudata(L, 1, VERIFIER_TYPE);
-
-	verifier_free(*slot);
-	*slot = NULL;
-	return 0;
-}
-
-/* Push the userdata that owns the verifier, made at first use. */
-static struct verifier *push_verifier(lua_State *L)
-{
-	struct verifier **slot;
-	struct err err;
-
-	if (lua_getfield(L, LUA_REGISTRYINDEX, VERIFIER_TYPE ".only") == LUA_TUSERDATA) {
-		slot = lua_touserdata(L, -1);
-		if (!*slot)
-			luaL_error(L, "fetch_blob: the program is ending");
-		return *slot;
-	}
-	lua_pop(L, 1);
-	slot = lua_newuserdatauv(L, sizeof(*slot), 0);
-	*slot = NULL;
-	if (luaL_newmetatable(L, VERIFIER_TYPE)) {
-		lua_pushcfunction(L, verifier_gc);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
-	*slot = verifier_new(&err);
-	if (!*slot)
-		bind_raise(L, &err);
-	lua_pushvalue(L, -1);
-	lua_setfield(L, LUA_REGISTRYINDEX, VERIFIER_TYPE ".only");
-	return *slot;
-}
+/* The handle's user values. */
+enum { UV_NET = 1, UV_FIELDS, UV_STORE, UV_AUTHORIZE, UV_COUNT = UV_AUTHORIZE };
 
 /* ---- the handle ---------------------------------------------------------------------- */
 
@@ -61,78 +31,252 @@ struct blob *bind_check_blob(lua_State *L, int arg)
 	return h->blob;
 }
 
-/* The verifier is the first user value, so that it outlives the blob; the table
- * of fields (digest, size, path) is the second. */
+/* What it needs is kept in user values, so that it outlives the blob. */
 static struct handle *new_handle(lua_State *L)
 {
-	struct handle *h = lua_newuserdatauv(L, sizeof(*h), 2);
+	struct handle *h = lua_newuserdatauv(L, sizeof(*h), UV_COUNT);
 
-	h->blob = NULL;
-	h->held = 0;
+	*h = (struct handle){0};
 	luaL_setmetatable(L, BLOB_TYPE);
 	return h;
 }
 
-static const char *string_field(lua_State *L, const char *key, bool needed)
+static const char *string_field(lua_State *L, const char *key)
 {
-	if (lua_getfield(L, 1, key) == LUA_TNIL && !needed)
-		return NULL;
-	if (lua_type(L, -1) != LUA_TSTRING)
+	int type = lua_getfield(L, 1, key);
+
+	if (type != LUA_TSTRING && type != LUA_TNIL)
 		luaL_error(L, "fetch_blob: field '%s' must be a string, is %s", key,
 			luaL_typename(L, -1));
 	return lua_tostring(L, -1);
 }
 
-static int64_t size_field(lua_State *L)
+static int64_t integer_field(lua_State *L, const char *key, int64_t missing)
 {
-	int ok;
-	int64_t size;
+	int64_t n = missing;
+	int ok = 1;
 
-	if (lua_getfield(L, 1, "size") == LUA_TNIL)
-		return BLOB_SIZE_UNKNOWN;
-	size = lua_tointegerx(L, -1, &ok);
-	if (!ok || size < 0)
-		luaL_error(L, "fetch_blob: field 'size' must be a number of bytes");
-	return size;
+	if (lua_getfield(L, 1, key) != LUA_TNIL)
+		n = lua_tointegerx(L, -1, &ok);
+	if (!ok || (n < 0 && n != missing))
+		luaL_error(L, "fetch_blob: field '%s' must be a whole number, 0 or more", key);
+	lua_pop(L, 1);
+	return n;
 }
 
-static int fetch_blob(lua_State *L)
-{
-	struct handle *h;
-	struct verifier *verifier;
+struct place {
 	const char *digest, *path;
-	int64_t size;
+	int64_t size, offset;
+};
+
+/* A blob in a file; where no offset is given it is all of the file. */
+static void open_file(lua_State *L, struct handle *h, const struct place *p)
+{
+	struct bind_net *net = lua_touserdata(L, -2);
 	struct err err;
+
+	if (p->offset >= 0 && p->size == BLOB_SIZE_UNKNOWN)
+		luaL_error(L, "fetch_blob: field 'offset' needs a 'size'");
+	if (p->offset < 0 && !p->digest)
+		luaL_error(L, "fetch_blob: field 'digest' must be a string, is nil");
+	h->blob = p->offset < 0 ? blob_open(net->verifier, p->path, p->digest, p->size, &err)
+				: blob_open_part(net->verifier, p->path, (uint64_t)p->offset,
+					  (uint64_t)p->size, p->digest, &err);
+	if (!h->blob)
+		bind_raise(L, &err);
+}
+
+/* Put the handle at the top into the table of those on their way. */
+static void enlist(lua_State *L)
+{
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, FETCHES);
+	if (!lua_getmetatable(L, -1)) {
+		lua_createtable(L, 0, 1);
+		lua_pushliteral(L, "k");
+		lua_setfield(L, -2, "__mode");
+		lua_pushvalue(L, -1);
+		lua_setmetatable(L, -3);
+	}
+	lua_pop(L, 1);
+	lua_pushvalue(L, -2);
+	lua_pushboolean(L, 1);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+}
+
+/* A blob over the network. The handle is at `index`. */
+static void start_fetch(lua_State *L, struct bind_net *net, int index, const struct place *p)
+{
+	struct handle *h = lua_touserdata(L, index);
+	struct fetch_request rq = {.digest = p->digest, .size = p->size};
+	unsigned jobs;
+	struct err err;
+
+	if (!p->digest)
+		luaL_error(L, "fetch_blob: field 'digest' must be a string, is nil");
+	bind_net_http(L, net);
+	jobs = (unsigned)integer_field(L, "jobs", 0);
+	if (lua_getfield(L, 1, "store") != LUA_TNIL)
+		rq.store = bind_check_store(L, lua_gettop(L));
+	lua_setiuservalue(L, index, UV_STORE);
+	lua_getfield(L, 1, "authorize");
+	lua_setiuservalue(L, index, UV_AUTHORIZE);
+	rq.temp = string_field(L, "temp");
+	if (!rq.temp)
+		rq.temp = "/tmp";
+	lua_getfield(L, 1, "more_urls");
+	rq.more_urls = bind_push_strings(L, "fetch_blob", "more_urls", &rq.more_count);
+	bind_read_request(L, 1, "fetch_blob", &rq.http);
+	lua_pushvalue(L, index);
+	enlist(L);
+	if (jobs)
+		fetcher_set_jobs(net->fetcher, jobs);
+	h->fetch = fetch_start(net->fetcher, &rq, &err);
+	if (!h->fetch)
+		bind_raise(L, &err);
+	h->blob = fetch_blob(h->fetch);
+}
+
+static void keep_fields(lua_State *L, int index, const struct place *p)
+{
+	lua_createtable(L, 0, 4);
+	lua_pushstring(L, p->digest);
+	lua_setfield(L, -2, "digest");
+	lua_pushstring(L, p->path);
+	lua_setfield(L, -2, "path");
+	if (p->size != BLOB_SIZE_UNKNOWN)
+		bind_set_integer(L, "size", p->size);
+	lua_setiuservalue(L, index, UV_FIELDS);
+}
+
+static int fetch_blob_call(lua_State *L)
+{
+	struct bind_net *net;
+	struct handle *h;
+	struct place p;
+	int index;
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	digest = string_field(L, "digest", true); /* 2 */
-	path = string_field(L, "path", true);     /* 3 */
-	size = size_field(L);                     /* 4 */
-	/* Before the blob: at the state's end, what was made last is freed first. */
-	verifier = push_verifier(L); /* 5 */
-	h = new_handle(L);           /* 6 */
-	lua_pushvalue(L, 5);
-	lua_setiuservalue(L, 6, 1);
-	h->blob = blob_open(verifier, path, digest, size, &err);
-	if (!h->blob)
+	p.digest = string_field(L, "digest");
+	p.path = string_field(L, "path");
+	p.size = integer_field(L, "size", BLOB_SIZE_UNKNOWN);
+	p.offset = integer_field(L, "offset", -1);
+	if (!p.path && lua_getfield(L, 1, "url") == LUA_TNIL)
+		luaL_error(L, "fetch_blob: field 'path' must be a string, is nil");
+	if (p.digest && !digest_valid(p.digest)) {
+		struct err err;
+
+		err_set(&err, ERR_USAGE, "%s is not a digest: expected sha256: and 64 hex digits",
+			p.digest);
 		return bind_raise(L, &err);
-	lua_createtable(L, 0, 3);
-	lua_pushvalue(L, 2);
-	lua_setfield(L, -2, "digest");
-	lua_pushvalue(L, 3);
-	lua_setfield(L, -2, "path");
-	lua_pushvalue(L, 4);
-	lua_setfield(L, -2, "size");
-	lua_setiuservalue(L, 6, 2);
+	}
+	/* Before the blob: at the state's end, what was made last is freed first. */
+	net = bind_push_net(L);
+	h = new_handle(L);
+	index = lua_gettop(L);
+	lua_pushvalue(L, index - 1);
+	lua_setiuservalue(L, index, UV_NET);
+	if (p.path)
+		open_file(L, h, &p);
+	else
+		start_fetch(L, net, index, &p);
+	keep_fields(L, index, &p);
+	lua_settop(L, index);
 	return 1;
 }
+
+/* ---- what registries ask --------------------------------------------------------------- */
+
+/* Headers, as the function `authorize` gives them for these challenges. */
+static int ask_authorize(lua_State *L)
+{
+	const char **headers;
+	size_t count;
+	struct err failure;
+	const struct handle *h = lua_touserdata(L, 3);
+
+	lua_pushvalue(L, 1);
+	lua_pushvalue(L, 2);
+	lua_call(L, 1, 1);
+	headers = bind_push_strings(L, "authorize", "headers", &count);
+	if (h->fetch && fetch_answer(h->fetch, headers, count, NULL, &failure) < 0)
+		bind_raise(L, &failure);
+	return 0;
+}
+
+/* The handle is on the top of the stack. */
+static void tend(lua_State *L)
+{
+	const struct handle *h = lua_touserdata(L, -1);
+	char *challenge = h->fetch ? fetch_challenge(h->fetch) : NULL;
+	struct err err, ignored;
+
+	if (!challenge)
+		return;
+	lua_pushcfunction(L, ask_authorize);
+	if (lua_getiuservalue(L, -2, UV_AUTHORIZE) != LUA_TFUNCTION) {
+		lua_pop(L, 2);
+		free(challenge);
+		err_set(&err, ERR_AUTH, "credentials are wanted");
+		fetch_answer(h->fetch, NULL, 0, &err, &ignored);
+		return;
+	}
+	lua_pushstring(L, challenge);
+	free(challenge);
+	lua_pushvalue(L, -4);
+	if (lua_pcall(L, 3, 0, 0) == LUA_OK)
+		return;
+	bind_pop_error(L, &err);
+	if (h->fetch)
+		fetch_answer(h->fetch, NULL, 0, &err, &ignored);
+}
+
+void bind_tend_blobs(lua_State *L)
+{
+	int count = 0, list;
+
+	luaL_checkstack(L, 10, NULL);
+	if (lua_getfield(L, LUA_REGISTRYINDEX, FETCHES) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		return;
+	}
+	/* A list of their own: `authorize` may make and drop blobs. */
+	lua_newtable(L);
+	list = lua_gettop(L);
+	lua_pushnil(L);
+	while (lua_next(L, list - 1)) {
+		lua_pop(L, 1);
+		lua_pushvalue(L, -1);
+		lua_rawseti(L, list, ++count);
+	}
+	for (int i = 1; i <= count; i++) {
+		lua_rawgeti(L, list, i);
+		tend(L);
+		lua_pop(L, 1);
+	}
+	lua_settop(L, list - 2);
+}
+
+void bind_blob_note(lua_State *L, int arg, char *text, size_t size)
+{
+	const struct handle *h = luaL_checkudata(L, arg, BLOB_TYPE);
+
+	text[0] = '\0';
+	if (h->fetch)
+		fetch_note(h->fetch, text, size);
+}
+
+/* ---- methods ------------------------------------------------------------------------------ */
 
 static int blob_wait_method(lua_State *L)
 {
 	struct err err;
+	int rc;
 
-	if (blob_wait(bind_check_blob(L, 1), &err) < 0)
+	while ((rc = blob_wait_briefly(bind_check_blob(L, 1), &err)) > 0)
+		bind_tend_blobs(L);
+	if (rc < 0)
 		return bind_raise(L, &err);
 	lua_settop(L, 1);
 	return 1;
@@ -146,16 +290,20 @@ static int blob_progress_method(lua_State *L)
 		[BLOB_FAILED] = "failed",
 	};
 	struct blob_progress p;
+	char note[200];
 
 	blob_progress(bind_check_blob(L, 1), &p);
-	lua_createtable(L, 0, 3);
+	bind_blob_note(L, 1, note, sizeof(note));
+	lua_createtable(L, 0, 5);
 	lua_pushstring(L, states[p.state]);
 	lua_setfield(L, -2, "state");
-	lua_pushinteger(L, (lua_Integer)p.bytes);
-	lua_setfield(L, -2, "bytes");
-	if (p.size != BLOB_SIZE_UNKNOWN) {
-		lua_pushinteger(L, p.size);
-		lua_setfield(L, -2, "size");
+	bind_set_integer(L, "bytes", (int64_t)p.bytes);
+	bind_set_integer(L, "arrived", (int64_t)p.arrived);
+	if (p.size != BLOB_SIZE_UNKNOWN)
+		bind_set_integer(L, "size", p.size);
+	if (note[0]) {
+		lua_pushstring(L, note);
+		lua_setfield(L, -2, "note");
 	}
 	return 1;
 }
@@ -167,13 +315,23 @@ void bind_hold_blob(lua_State *L, int arg, bool hold)
 	h->held += hold ? 1 : -1;
 }
 
+static void drop(struct handle *h)
+{
+	if (h->fetch)
+		fetch_close(h->fetch);
+	else
+		blob_close(h->blob);
+	h->fetch = NULL;
+	h->blob = NULL;
+}
+
 /* Held: os.exit in a progress function. The worker threads go on until the end. */
 static int blob_gc(lua_State *L)
 {
 	struct handle *h = luaL_checkudata(L, 1, BLOB_TYPE);
 
 	if (!h->held)
-		blob_close(h->blob);
+		drop(h);
 	h->blob = NULL;
 	return 0;
 }
@@ -183,8 +341,7 @@ static int blob_close_method(lua_State *L)
 	struct handle *h = luaL_checkudata(L, 1, BLOB_TYPE);
 
 	luaL_argcheck(L, !h->held, 1, "the blob is in use: its layer is being applied");
-	blob_close(h->blob);
-	h->blob = NULL;
+	drop(h);
 	return 0;
 }
 
@@ -209,7 +366,7 @@ static int blob_index(lua_State *L)
 	lua_pushvalue(L, 2);
 	if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
 		return 1;
-	if (lua_getiuservalue(L, 1, 2) != LUA_TTABLE)
+	if (lua_getiuservalue(L, 1, UV_FIELDS) != LUA_TTABLE)
 		return 1;
 	lua_pushvalue(L, 2);
 	lua_rawget(L, -2);
@@ -238,6 +395,6 @@ void bind_blob(lua_State *L)
 	lua_pushcclosure(L, blob_index, 1);
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
-	lua_pushcfunction(L, fetch_blob);
+	lua_pushcfunction(L, fetch_blob_call);
 	lua_setfield(L, -2, "fetch_blob");
 }

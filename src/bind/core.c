@@ -25,8 +25,11 @@ int luaopen_banger_core(lua_State *L)
 	lua_setfield(L, -2, "embedded");
 	bind_error(L);
 	bind_host(L);
+	bind_http(L);
+	bind_store(L);
 	bind_blob(L);
 	bind_rootfs(L);
 	bind_image(L);
+	bind_archive(L);
 	return 1;
 }

@@ -68,13 +68,36 @@ bool bind_is_error(lua_State *L, int index)
 	return same;
 }
 
+static enum err_code find_code(const char *code)
+{
+	for (int i = ERR_NONE + 1; code && i < ERR_CODE_COUNT; i++)
+		if (strcmp(code, err_code_name((enum err_code)i)) == 0)
+			return (enum err_code)i;
+	return ERR_NONE;
+}
+
+void bind_pop_error(lua_State *L, struct err *err)
+{
+	enum err_code code = ERR_USAGE;
+
+	luaL_checkstack(L, 4, NULL);
+	if (bind_is_error(L, -1)) {
+		lua_getfield(L, -1, "code");
+		code = find_code(lua_tostring(L, -1));
+		lua_pop(L, 1);
+	}
+	luaL_tolstring(L, -1, NULL);
+	err_set(err, code == ERR_NONE ? ERR_USAGE : code, "%s", lua_tostring(L, -1));
+	lua_pop(L, 2);
+}
+
 static enum err_code check_code(lua_State *L, int arg)
 {
 	const char *code = luaL_checkstring(L, arg);
+	enum err_code found = find_code(code);
 
-	for (int i = ERR_NONE + 1; i < ERR_CODE_COUNT; i++)
-		if (strcmp(code, err_code_name((enum err_code)i)) == 0)
-			return (enum err_code)i;
+	if (found != ERR_NONE)
+		return found;
 	luaL_argerror(L, arg, lua_pushfstring(L, "'%s' is no error code", code));
 	return ERR_NONE; /* not reached */
 }

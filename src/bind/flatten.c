@@ -12,7 +12,8 @@
 /* What outlives a longjmp: the report, in a userdata that frees it. */
 struct call {
 	lua_State *L;
-	int progress; /* stack index of the callback, 0: none */
+	int blob;     /* stack index of the handle */
+	int progress; /* of the callback, 0: none */
 	bool raised;  /* the callback did; its error is on the top of the stack */
 	struct flatten_report report;
 };
@@ -41,14 +42,23 @@ static struct call *new_call(lua_State *L)
 
 /* ---- progress ------------------------------------------------------------------------------ */
 
-/* progress_call(callback, flatten_progress as light userdata): protected, since
- * making the table may raise too. */
+/* progress_call(callback, flatten_progress as light userdata, blob): protected,
+ * since making the table may raise too. */
 static int progress_call(lua_State *L)
 {
 	const struct flatten_progress *p = lua_touserdata(L, 2);
+	char note[200];
 
+	bind_tend_blobs(L);
+	bind_blob_note(L, 3, note, sizeof(note));
+	if (lua_isnil(L, 1))
+		return 0;
 	lua_settop(L, 1);
-	lua_createtable(L, 0, 4);
+	lua_createtable(L, 0, 5);
+	if (note[0]) {
+		lua_pushstring(L, note);
+		lua_setfield(L, -2, "note");
+	}
 	bind_set_integer(L, "bytes", p->consumed);
 	bind_set_integer(L, "unpacked", p->unpacked);
 	bind_set_integer(L, "entries", p->entries);
@@ -64,9 +74,13 @@ static int tick(void *arg, const struct flatten_progress *progress, struct err *
 	lua_State *L = call->L;
 
 	lua_pushcfunction(L, progress_call);
-	lua_pushvalue(L, call->progress);
+	if (call->progress)
+		lua_pushvalue(L, call->progress);
+	else
+		lua_pushnil(L);
 	lua_pushlightuserdata(L, (void *)progress);
-	if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+	lua_pushvalue(L, call->blob);
+	if (lua_pcall(L, 3, 0, 0) == LUA_OK)
 		return 0;
 	call->raised = true;
 	return err_set(err, ERR_USAGE, "the progress function failed");
@@ -127,7 +141,7 @@ static enum flatten_paths read_paths(lua_State *L)
 /* Leaves diff_id and the callback on the stack, where the options point to. */
 static void read_options(lua_State *L, struct call *call, struct flatten_options *o)
 {
-	*o = (struct flatten_options){.limits = flatten_default_limits};
+	*o = (struct flatten_options){.limits = flatten_default_limits, .tick = tick, .arg = call};
 	if (lua_isnoneornil(L, 3)) {
 		lua_settop(L, 4);
 		return;
@@ -142,11 +156,8 @@ static void read_options(lua_State *L, struct call *call, struct flatten_options
 		o->diff_id = lua_tostring(L, -1);
 	else if (!lua_isnil(L, -1))
 		luaL_error(L, "flatten_layer: field 'diff_id' must be a string");
-	if (lua_getfield(L, 3, "progress") == LUA_TNIL)
-		return;
-	call->progress = lua_gettop(L);
-	o->tick = tick;
-	o->arg = call;
+	if (lua_getfield(L, 3, "progress") != LUA_TNIL)
+		call->progress = lua_gettop(L);
 }
 
 /* ---- the report ---------------------------------------------------------------------------- */
@@ -206,6 +217,7 @@ int bind_flatten(lua_State *L, struct rootfs *rootfs, int blob_arg)
 
 	lua_settop(L, 3);
 	call = new_call(L); /* 4 */
+	call->blob = blob_arg;
 	read_options(L, call, &options);
 	luaL_checkstack(L, 20, NULL);
 	/* Now: reading the options may have run Lua, which may have closed them. */

@@ -41,7 +41,7 @@ struct http_response {
 	const char *content_type; /* "" if none */
 	const char *headers;      /* "name: value\n" each, names in lower case */
 	int64_t length;           /* of the body, -1: unknown */
-	uint64_t offset;          /* of the body in the whole, by Content-Range */
+	uint64_t offset;          /* of the body in the whole; UINT64_MAX: not told */
 };
 
 /* What becomes of a transfer. All is called on the http thread. */

@@ -115,11 +115,12 @@ char *http_header(const char *headers, const char *name)
 	return out;
 }
 
-/* RFC 9110, section 14.4: "bytes 10-99/100". The first number; 0 without one. */
+/* RFC 9110, section 14.4: "bytes 10-99/100". The first number; without one there is
+ * no telling where the body belongs. */
 static uint64_t range_start(const char *headers)
 {
 	char *value = http_header(headers, "content-range");
-	uint64_t start = 0;
+	uint64_t start = UINT64_MAX;
 
 	if (value && strncasecmp(value, "bytes ", 6) == 0 && isdigit((unsigned char)value[6]))
 		start = strtoull(value + 6, NULL, 10);

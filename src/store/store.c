@@ -19,6 +19,7 @@
 struct store {
 	char *dir;
 	bool writable;
+	int users; /* locked shared as long as the store is open; -1 when read-only */
 };
 
 /* ---- paths ---------------------------------------------------------------------- */
@@ -116,6 +117,35 @@ static bool is_layout(const struct store *s)
 	return path && access(path, R_OK) == 0;
 }
 
+static int enter(struct store *s, struct err *err)
+{
+	cleanup(cleanup_free) char *path = path_in(s, "partial/", "users");
+
+	if (!path)
+		return no_memory(err);
+	s->users = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (s->users < 0)
+		return err_errno(err, errno, "open %s", path);
+	/* Whoever holds it alone is tidying up: that takes no time. */
+	while (flock(s->users, LOCK_SH | LOCK_NB) < 0) {
+		if (interrupt_check(err) < 0)
+			return -1;
+		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	}
+	return 0;
+}
+
+bool store_alone(struct store *s)
+{
+	if (s->users < 0)
+		return false;
+	if (flock(s->users, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	/* Converting may have let go of the shared lock. */
+	flock(s->users, LOCK_SH);
+	return false;
+}
+
 struct store *store_open(const char *dir, struct err *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
@@ -125,12 +155,13 @@ struct store *store_open(const char *dir, struct err *err)
 		no_memory(err);
 		return NULL;
 	}
+	s->users = -1;
 	if (is_layout(s) && !can_write(s))
 		return s;
 	s->writable = true;
 	if (make_dirs(dir) < 0)
 		err_errno(err, errno, "make the cache's directory %s", dir);
-	else if (make_layout(s, err) == 0)
+	else if (make_layout(s, err) == 0 && enter(s, err) == 0)
 		return s;
 	if (is_layout(s)) {
 		s->writable = false;
@@ -142,6 +173,8 @@ struct store *store_open(const char *dir, struct err *err)
 
 void store_close(struct store *s)
 {
+	if (s && s->users >= 0)
+		close(s->users);
 	if (s)
 		free(s->dir);
 	free(s);

@@ -45,6 +45,10 @@ int store_remove(struct store *store, const char *digest, struct err *err);
 int store_write(
 	struct store *store, const char *name, const void *data, size_t len, struct err *err);
 
+/* Whether no other process has the store open; if so none gets in until this one
+ * closes it. For removing what seems to be of no use. */
+bool store_alone(struct store *store);
+
 /* Hold the store's own lock, for a change that reads first: a descriptor to close,
  * or -1. Waits for others. */
 int store_lock(struct store *store, struct err *err);

@@ -47,7 +47,7 @@ describe("a blob", function()
   it("is verified in the background and knows itself", function()
     local blob <close> = fetch()
     assert.equal(blob, blob:wait())
-    assert.same({ state = "done", bytes = layer.size, size = layer.size }, blob:progress())
+    assert.same({ state = "done", bytes = layer.size, arrived = layer.size, size = layer.size }, blob:progress())
     assert.equal(layer.digest, blob.digest)
   end)
 
