@@ -1,6 +1,7 @@
 #include "bind/bind.h"
 #include "bind/push.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -14,7 +15,14 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/run.h"
 #include "stream/digest.h"
+
+#define NAMES_TYPE        "banger.host.list"
+#define RUN_TYPE          "banger.host.run"
+#define RUN_TIMEOUT       60.0
+#define RUN_TIMEOUT_LIMIT 86400.0
+#define RUN_LIMIT         (1 << 20)
 
 #if defined(__x86_64__)
 #define HOST_ARCH "amd64"
@@ -162,6 +170,163 @@ static int host_read_file(lua_State *L)
 	return 1;
 }
 
+/* What scandir gives, freed by the collector if Lua raises. */
+struct names {
+	int count;
+	struct dirent **list;
+};
+
+static int gc_names(lua_State *L)
+{
+	struct names *names = luaL_checkudata(L, 1, NAMES_TYPE);
+
+	for (int i = 0; i < names->count; i++)
+		free(names->list[i]);
+	free(names->list);
+	*names = (struct names){0};
+	return 0;
+}
+
+static struct names *new_names(lua_State *L)
+{
+	struct names *names = lua_newuserdatauv(L, sizeof(*names), 0);
+
+	*names = (struct names){0};
+	if (luaL_newmetatable(L, NAMES_TYPE)) {
+		lua_pushcfunction(L, gc_names);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	return names;
+}
+
+static int is_name(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* list(path): the names in a directory, sorted; nil when there is none */
+static int host_list(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct names *names = new_names(L);
+	struct err err;
+
+	names->count = scandir(path, &names->list, is_name, by_bytes);
+	if (names->count < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		lua_pushnil(L);
+		return 1;
+	}
+	if (names->count < 0) {
+		err_errno(&err, errno, "read directory %s", path);
+		return bind_raise(L, &err);
+	}
+	lua_createtable(L, names->count, 0);
+	for (int i = 0; i < names->count; i++) {
+		lua_pushstring(L, names->list[i]->d_name);
+		lua_rawseti(L, -2, i + 1);
+	}
+	return 1;
+}
+
+/* The strings of the list at `arg`, which keeps them alive. Leaves the array on the
+ * stack. */
+static char **check_argv(lua_State *L, int arg)
+{
+	size_t count;
+	char **argv;
+
+	luaL_checktype(L, arg, LUA_TTABLE);
+	count = lua_rawlen(L, arg);
+	luaL_argcheck(L, count > 0 && count < INT_MAX, arg, "a program expected");
+	argv = lua_newuserdatauv(L, (count + 1) * sizeof(*argv), 0);
+	for (size_t i = 0; i < count; i++) {
+		/* A number would be converted in our copy only, and not be kept alive. */
+		if (lua_rawgeti(L, arg, (lua_Integer)i + 1) != LUA_TSTRING)
+			luaL_argerror(L, arg, "a list of strings expected");
+		argv[i] = (char *)lua_tostring(L, -1);
+		luaL_argcheck(
+			L, strlen(argv[i]) == lua_rawlen(L, -1), arg, "a string holds a zero byte");
+		luaL_argcheck(L, i || argv[i][0], arg, "the program's name is empty");
+		lua_pop(L, 1);
+	}
+	argv[count] = NULL;
+	return argv;
+}
+
+static void check_run_options(lua_State *L, int arg, struct run_request *request)
+{
+	lua_Number limit;
+
+	request->timeout = RUN_TIMEOUT;
+	request->limit = RUN_LIMIT;
+	if (lua_isnoneornil(L, arg))
+		return;
+	luaL_checktype(L, arg, LUA_TTABLE);
+	lua_getfield(L, arg, "timeout");
+	request->timeout = luaL_optnumber(L, -1, RUN_TIMEOUT);
+	luaL_argcheck(L, request->timeout > 0 && request->timeout <= RUN_TIMEOUT_LIMIT, arg,
+		"timeout out of range");
+	lua_getfield(L, arg, "limit");
+	limit = luaL_optnumber(L, -1, RUN_LIMIT);
+	luaL_argcheck(L, limit >= 0 && limit < INT_MAX, arg, "limit out of range");
+	request->limit = (size_t)limit;
+	lua_pop(L, 2);
+}
+
+static int gc_run(lua_State *L)
+{
+	run_result_free(luaL_checkudata(L, 1, RUN_TYPE));
+	return 0;
+}
+
+/* What a program printed, freed by the collector if Lua raises. */
+static struct run_result *new_result(lua_State *L)
+{
+	struct run_result *result = lua_newuserdatauv(L, sizeof(*result), 0);
+
+	*result = (struct run_result){0};
+	if (luaL_newmetatable(L, RUN_TYPE)) {
+		lua_pushcfunction(L, gc_run);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	return result;
+}
+
+static void set_buf(lua_State *L, const char *key, const struct buf *buf)
+{
+	lua_pushlstring(L, buf->data ? buf->data : "", buf->len);
+	lua_setfield(L, -2, key);
+}
+
+/* run(argv [, input [, options]]): { status=, out=, err= } */
+static int host_run(lua_State *L)
+{
+	struct run_request request = {0};
+	struct run_result *result;
+	struct err err;
+
+	lua_settop(L, 3);
+	request.argv = check_argv(L, 1);
+	request.input = luaL_optlstring(L, 2, "", &request.input_len);
+	check_run_options(L, 3, &request);
+	result = new_result(L);
+	if (run_program(&request, result, &err) < 0)
+		return bind_raise(L, &err);
+	lua_createtable(L, 0, 3);
+	bind_set_integer(L, "status", result->status);
+	set_buf(L, "out", &result->out);
+	set_buf(L, "err", &result->errors);
+	run_result_free(result);
+	return 1;
+}
+
 /* arch(): this machine's architecture by its name in image configs */
 static int host_arch(lua_State *L)
 {
@@ -179,6 +344,8 @@ void bind_host(lua_State *L)
 		{"realpath", host_realpath},
 		{"sha256", host_sha256},
 		{"read_file", host_read_file},
+		{"list", host_list},
+		{"run", host_run},
 		{"arch", host_arch},
 		{NULL, NULL},
 	};

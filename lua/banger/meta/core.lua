@@ -457,6 +457,40 @@ function host.sha256(data) end
 ---Raises `not_found`, `io`, `usage`.
 function host.read_file(path, limit) end
 
+---The names in a directory of this machine, sorted by their bytes.
+---@param path string
+---@return string[]? # without "." and ".."; nil when there is no such directory
+---@example
+---```lua
+---for _, name in ipairs(banger.host.list "/etc/containers/certs.d" or {}) do print(name) end
+---```
+---Raises `io`, such as where it may not be read.
+function host.list(path) end
+
+---@class banger.run_options
+---@field timeout? number # seconds, after which the program is killed; default 60, at most a day
+---@field limit? integer # bytes of stdout, and of stderr; default 1 MiB
+
+---@class banger.run_result
+---@field status integer # the exit status; 128 and the signal's number when one ended it
+---@field out string # stdout
+---@field err string # the beginning of stderr, as much as the limit allows
+
+---Run a program of this machine to its end, without a shell. It gets this process's
+---environment. No message of an error holds what it was given or what it printed.
+---@param argv string[] # the program, looked for in PATH, and its arguments
+---@param input? string # for its stdin; default ""
+---@param options? banger.run_options
+---@return banger.run_result
+---@example
+---```lua
+---local answer = banger.host.run({ "docker-credential-pass", "get" }, "example.com")
+---if answer.status == 0 then print(#answer.out) end
+---```
+---Raises `not_found` (no such program), `io` (it took too long, printed more than the
+---limit on stdout, or could not be started), `interrupted`. The program is killed then.
+function host.run(argv, input, options) end
+
 ---This machine's architecture by its name in image configs, such as "amd64".
 ---@return string
 ---@example

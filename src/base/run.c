@@ -1,0 +1,239 @@
+#include "base/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/interrupt.h"
+
+#define POLL_MS 100 /* a signal is noticed that late at most */
+#define REAP_MS 5   /* between looks for the end of one whose pipes are closed */
+#define FD_MIN  3   /* above those that the child's end up as */
+#define CHUNK   (16 << 10)
+
+/* A program that runs. The descriptors are ours; -1: closed. */
+struct child {
+	const char *name;
+	pid_t pid;
+	int out;
+	int errors;
+};
+
+/* ---- starting ---------------------------------------------------------------------------- */
+
+/* The descriptor, or a copy that is above the child's own three if it is not: those
+ * may be closed in us. -1 with errno, and the descriptor closed. */
+static int raise_fd(int fd)
+{
+	int raised, number;
+
+	if (fd < 0 || fd >= FD_MIN)
+		return fd;
+	raised = fcntl(fd, F_DUPFD_CLOEXEC, FD_MIN);
+	number = errno;
+	close(fd);
+	errno = number;
+	return raised;
+}
+
+/* A file in memory, not a pipe: nobody has to feed it, and there is nothing to break. */
+static int open_input(const struct run_request *r)
+{
+	cleanup(cleanup_close) int fd = raise_fd(memfd_create("input", MFD_CLOEXEC));
+
+	if (fd < 0 || fd_pwrite_all(fd, r->input, r->input_len, 0) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+/* Our end does not block: what the child leaves behind may hold the other one. */
+static int open_output(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	ends[0] = raise_fd(ends[0]);
+	ends[1] = raise_fd(ends[1]);
+	if (ends[0] < 0 || ends[1] < 0)
+		return -1;
+	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
+
+/* A process group of its own, so that all that it starts can be killed with it. */
+static int spawn(pid_t *pid, char *const argv[], int in, int out, int errors)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int rc;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&files, errors, STDERR_FILENO);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(
+		&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setsigmask(&attr, &none);
+	rc = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return rc;
+}
+
+static int start(struct child *child, const struct run_request *r, struct err *err)
+{
+	cleanup(cleanup_close) int in = open_input(r);
+	int out[2] = {-1, -1}, errors[2] = {-1, -1};
+	int rc = in >= 0 && open_output(out) == 0 && open_output(errors) == 0
+			 ? spawn(&child->pid, r->argv, in, out[1], errors[1])
+			 : errno;
+
+	child->out = out[0];
+	child->errors = errors[0];
+	cleanup_close(&out[1]);
+	cleanup_close(&errors[1]);
+	if (!rc)
+		return 0;
+	child->pid = 0;
+	if (rc == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "there is no program %s", child->name);
+	return err_errno(err, rc, "run %s", child->name);
+}
+
+/* ---- listening --------------------------------------------------------------------------- */
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Take what is there now; at its end the descriptor is closed and becomes -1. Of what
+ * is over the limit one byte is kept, to see by. */
+static int take(int *fd, struct buf *to, size_t limit, struct err *err)
+{
+	char chunk[CHUNK];
+	ssize_t n = 1;
+
+	while (*fd >= 0 && (n = read(*fd, chunk, sizeof(chunk))) > 0) {
+		size_t room = limit + 1 - to->len, len = (size_t)n < room ? (size_t)n : room;
+
+		if (buf_append(to, chunk, len, err) < 0)
+			return -1;
+		if (to->len > limit)
+			break;
+	}
+	if (n == 0) {
+		close(*fd);
+		*fd = -1;
+	}
+	return n < 0 && errno != EAGAIN && errno != EINTR ? err_errno(err, errno, "read a pipe")
+							  : 0;
+}
+
+static int take_both(struct child *child, const struct run_request *r, struct run_result *result,
+	struct err *err)
+{
+	if (take(&child->out, &result->out, r->limit, err) < 0 ||
+		take(&child->errors, &result->errors, r->limit, err) < 0)
+		return -1;
+	if (result->out.len > r->limit)
+		return err_set(
+			err, ERR_IO, "%s printed more than %zu bytes", child->name, r->limit);
+	if (result->errors.len > r->limit)
+		result->errors.len = r->limit;
+	return 0;
+}
+
+/* 1 when it has ended. */
+static int reap(struct child *child, int *status, struct err *err)
+{
+	int raw;
+	pid_t pid = waitpid(child->pid, &raw, WNOHANG);
+
+	if (pid < 0 && errno != EINTR) {
+		child->pid = 0;
+		return err_errno(err, errno, "wait for %s", child->name);
+	}
+	if (pid <= 0)
+		return 0;
+	child->pid = 0;
+	*status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+	return 1;
+}
+
+static void wait_for_output(const struct child *child)
+{
+	struct pollfd fds[] = {{child->out, POLLIN, 0}, {child->errors, POLLIN, 0}};
+
+	poll(fds, 2, child->out < 0 && child->errors < 0 ? REAP_MS : POLL_MS);
+}
+
+static int listen_to(struct child *child, const struct run_request *r, struct run_result *result,
+	struct err *err)
+{
+	double end = seconds() + r->timeout;
+	int ended = 0;
+
+	while (!ended) {
+		wait_for_output(child);
+		ended = reap(child, &result->status, err);
+		/* After its end, so that its last words are among what is taken. */
+		if (ended < 0 || take_both(child, r, result, err) < 0)
+			return -1;
+		if (!ended && interrupt_check(err) < 0)
+			return -1;
+		if (!ended && seconds() >= end)
+			return err_set(err, ERR_IO, "%s has not ended after %g seconds",
+				child->name, r->timeout);
+	}
+	return 0;
+}
+
+/* ---- ending ------------------------------------------------------------------------------ */
+
+static void end(struct child *child)
+{
+	if (child->pid) {
+		kill(-child->pid, SIGKILL);
+		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	cleanup_close(&child->out);
+	cleanup_close(&child->errors);
+}
+
+int run_program(const struct run_request *request, struct run_result *result, struct err *err)
+{
+	struct child child = {request->argv[0], 0, -1, -1};
+	int rc;
+
+	*result = (struct run_result){0};
+	rc = start(&child, request, err);
+	if (!rc)
+		rc = listen_to(&child, request, result, err);
+	end(&child);
+	if (rc < 0)
+		run_result_free(result);
+	return rc;
+}
+
+void run_result_free(struct run_result *result)
+{
+	buf_free(&result->out);
+	buf_free(&result->errors);
+}
