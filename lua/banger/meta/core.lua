@@ -389,6 +389,73 @@ function core.debugfs_batch(path, commands, options) end
 ---Raises `not_found`, `ext4`, `io`.
 function core.open(path) end
 
+---A tar archive of images, to read in any order. Closed by `<close>`, `:close()` or
+---the collector; what was unpacked for it goes away then.
+---@class banger.archive
+---@field name string # for messages: the path, or "standard input"
+---@field path string # what to open to read the ranges that `find` gives, while this is open
+local Archive = {}
+
+---Where a file's content lies. Links are followed inside the archive; of files with
+---one name the last counts.
+---@param name string # "a/b" is also found by "./a/b" and "/a/b"; no ".." is
+---@return { offset: integer, size: integer }? # nil when no file can be found
+---@return string? why # such as "is a directory", when nil
+---@example
+---```lua
+---local place, why = archive:find "manifest.json"
+---```
+function Archive:find(name) end
+
+---A whole file.
+---@param name string
+---@param limit integer # bytes, at most 1 GiB; a longer file is an error of code layer
+---@return string
+---@example
+---```lua
+---local text = archive:read("manifest.json", 4 * 1024 * 1024)
+---```
+---Raises `not_found`, `layer`, `io`.
+function Archive:read(name, limit) end
+
+---Whether a file is compressed by gzip or zstd, told by its first bytes.
+---@param name string
+---@return boolean
+---@example
+---```lua
+---if archive:is_compressed "layer.tar" then print "its diff_id is not its digest" end
+---```
+---Raises `not_found`, `io`.
+function Archive:is_compressed(name) end
+
+---The names of all that is no directory, sorted by their bytes.
+---@return string[]
+---@example
+---```lua
+---for _, name in ipairs(archive:names()) do print(name) end
+---```
+function Archive:names() end
+
+---Let go. Closing twice is fine; so is `<close>`.
+---@example
+---```lua
+---archive:close()
+---```
+function Archive:close() end
+
+---Open a tar archive. What is compressed by gzip or zstd, or comes through a pipe, is
+---written once into a file without a name in $TMPDIR, else /tmp.
+---@param path string # "-" is standard input
+---@return banger.archive
+---@example
+---```lua
+---local archive <close> = core.archive "image.tar"
+---print(#archive:names())
+---```
+---Raises `not_found`, `usage` (a directory, a terminal), `layer` (no tar, or a bad one),
+---`no_space`, `io`, `interrupted`.
+function core.archive(path) end
+
 ---What Lua's own libraries lack of the machine.
 ---@class banger.host
 local host = {}
