@@ -189,17 +189,22 @@ function Saved:parse_config(image, text)
   return parsed
 end
 
+local function descriptor_text(kind, size, hash)
+  return ('{"mediaType":"application/vnd.docker.%s","size":%d,"digest":"%s"}'):format(kind, size, hash)
+end
+
 -- Nobody states the digest of a compressed layer; its diff_id vouches for it.
 function Saved:add_layer(image, i, diff_id)
   local name = image.layers[i]
   local source = self:range(name, ("layer %d of %d"):format(i, #image.layers))
   source.digest = not self.files:is_compressed(name) and diff_id or nil
   self.layers[diff_id] = source
-  return { mediaType = "application/vnd.docker.image.rootfs.diff.tar", digest = diff_id, size = source.size }
+  return descriptor_text("image.rootfs.diff.tar.gzip", source.size, diff_id)
 end
 
--- A manifest as docker would push it if it compressed nothing. Its digest is the
--- image's in reports: the same for the same image, but no registry knows it.
+-- There is no manifest, so one is made, byte for byte as skopeo makes it: its digest
+-- is the image's in reports, as `skopeo inspect` has it, except where layers are
+-- links or compressed: skopeo has 0 or the unpacked size then. No registry knows it.
 function Saved:make_manifest(image)
   local text, hash = self:read_config(image)
   local parsed = self:parse_config(image, text)
@@ -208,12 +213,8 @@ function Saved:make_manifest(image)
     layers[i] = self:add_layer(image, i, diff_id)
   end
   local media_type = "application/vnd.docker.distribution.manifest.v2+json"
-  local made = json.encode {
-    schemaVersion = 2,
-    mediaType = media_type,
-    config = { mediaType = "application/vnd.docker.container.image.v1+json", digest = hash, size = #text },
-    layers = layers,
-  }
+  local made = ('{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[%s]}'):format(
+    media_type, descriptor_text("container.image.v1+json", #text, hash), table.concat(layers, ","))
   local descriptor = { media_type = media_type, digest = host.sha256(made), size = #made, annotations = {} }
   self.texts[hash], self.texts[descriptor.digest] = text, made
   return descriptor
