@@ -418,6 +418,21 @@ describe("what docker saves today", function()
       "@index; there are: @0 without a name, @1 alpine:latest"):format(path))
   end)
 
+  it("is read as before where no manifest is about an image of manifest.json", function()
+    local root = scratch:mkdir "mixed"
+    oci.index(root, { oci.image(root, { layers = { { tar = layers[2] } } }).manifest })
+    local blob = oci.blob(root, layers[1])
+    local config = oci.blob(root, config_of(layers[1]))
+    sh.write_file(root .. "/manifest.json", json.encode(json.array { {
+      Config = "blobs/sha256/" .. config.digest:sub(8), RepoTags = json.array { "other:1" },
+      Layers = json.array { "blobs/sha256/" .. blob.digest:sub(8) },
+    } }))
+    local mixed = scratch:path "mixed.tar"
+    shell("tar -C %s -cf %s .", root, mixed)
+    assert.same({ layers[1] }, read("docker-archive:" .. mixed .. ":other:1").tars)
+    assert.same({ layers[2] }, read("docker-archive:" .. mixed).tars)
+  end)
+
   it("is an OCI archive, too", function()
     assert.equal(two.manifest.digest, read("oci-archive:" .. path .. "@" .. two.manifest.digest).digest)
   end)
