@@ -1,6 +1,6 @@
 -- Turns a container image into a bootable ext4 image:
 --
---     banger-lua pull oci:PATH:TAG out.ext4
+--     banger-lua pull REF out.ext4
 --
 -- Copy this file as a start for a recipe of your own.
 local argparse = require "argparse"
@@ -13,7 +13,8 @@ local report = require "banger.report"
 local source = require "banger.source"
 
 local parser = argparse("banger-lua pull", "Turn a container image into a bootable ext4 image.")
-parser:argument("ref", "The image: oci:PATH[:TAG] or oci:PATH@DIGEST.")
+parser:argument("ref", "The image: NAME[:TAG] or NAME@DIGEST in a registry, oci:PATH[:TAG], oci-archive:FILE[:TAG], "
+  .. "docker-archive:FILE[:NAME], dir:PATH, or - for an archive on standard input.")
 parser:argument("out", "The file to make. An older one is replaced when the new one is whole.")
 parser:mutex(
   parser:option("--size", "Size of the file, such as 4G, or min."):convert(cli.size("--size", { min = true })),
@@ -25,6 +26,7 @@ parser:option("--paths", "Names that climb out by '..': safe refuses them, clamp
   :choices { "safe", "clamp", "strict" }
 parser:flag("--no-inject", "Leave out what a bootable system needs and the image lacks.")
 parser:flag("--strict", "Refuse layers that hold anything to take note of.")
+cli.registry_options(parser)
 parser:mutex(
   parser:flag("--json", "Print the result as one JSON object."),
   parser:flag("-q --quiet", "Print only the digest of the image's manifest.")
@@ -32,31 +34,32 @@ parser:mutex(
 parser:option("--progress", "How to show progress.", "auto"):choices { "auto", "tty", "plain", "none" }
 local options = cli.parse(parser, { ... })
 local begun = banger.host.clock()
+local shown <close> = progress.new { mode = options.quiet and "none" or options.progress }
 
--- 1. Find out what the image is made of, and have all layers fetched meanwhile.
-local image = source.resolve(options.ref, { platform = options.platform })
+-- 1. Find out what the image is made of.
+local image = source.resolve(options.ref, cli.source_options(options, shown))
 local epoch = cli.check(config.epoch(image.config, os.getenv "SOURCE_DATE_EPOCH"))
-local blobs = {}
-for i, layer in ipairs(image.layers) do
-  blobs[i] = banger.fetch_blob(layer.source)
-end
 
--- 2. Put the layers on top of each other, oldest first.
-local rootfs <close> = banger.rootfs { near = options.out }
-local shown <close> = progress.new {
-  mode = options.quiet and "none" or options.progress,
-  layers = #image.layers,
-}
-local layers = {}
-for i, layer in ipairs(image.layers) do
-  layers[i] = banger.flatten_layer(rootfs, blobs[i], {
-    diff_id = layer.diff_id,
-    paths = options.paths or (options.strict and "strict" or "safe"),
-    strict = options.strict,
-    progress = shown:start(i, layer),
-  })
-  shown:finish()
-end
+-- 2. Fetch all layers at once, and put them on top of each other as they arrive,
+--    oldest first; once more if bytes come damaged.
+local rootfs <close>, layers = image:twice(function()
+  local tree, reports, blobs = banger.rootfs { near = options.out }, {}, {}
+  for i, layer in ipairs(image.layers) do
+    blobs[i] = banger.fetch_blob(layer.source)
+  end
+  for i, layer in ipairs(image.layers) do
+    reports[i] = banger.flatten_layer(tree, blobs[i], {
+      diff_id = layer.diff_id,
+      paths = options.paths or (options.strict and "strict" or "safe"),
+      strict = options.strict,
+      progress = shown:start(i, layer, #image.layers),
+    })
+    blobs[i]:close()
+    shown:finish()
+  end
+  return tree, reports
+end)
+image:remember()
 local flattened = banger.host.clock()
 
 -- 3. Add what a machine needs and a container does not.

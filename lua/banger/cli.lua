@@ -56,6 +56,56 @@ function M.text(option, limit)
   end
 end
 
+local function jobs(text)
+  local count = math.tointeger(tonumber(text))
+  if not count or count < 1 or count > 64 then
+    return nil, ("--jobs: '%s' is no number from 1 to 64"):format(text)
+  end
+  return count
+end
+
+---Add the options that say how registries and the cache are used.
+---@param parser table # of argparse
+function M.registry_options(parser)
+  parser:option("--authfile", "A file of credentials, as podman login and docker login write them.")
+  parser:option("--tls-verify", "Whether a registry must prove who it is; false allows plain HTTP too.", "true")
+    :choices { "true", "false" }
+  parser:option("--jobs", "Downloads at once; default 6."):convert(jobs)
+  parser:option("--pull", "Ask the registry what a tag stands for: always, only when the cache has it not, never.")
+    :choices { "always", "missing", "never" }
+  parser:flag("--offline", "Use nothing but the cache; the same as --pull never.")
+  parser:mutex(
+    parser:option("--cache-dir", "Where blobs are kept; default $BANGER_CACHE, else $XDG_CACHE_HOME/banger/oci."),
+    parser:flag("--no-cache", "Keep nothing that is downloaded.")
+  )
+end
+
+---What `source.resolve` wants of them.
+---@param options table # parsed
+---@param shown banger.progress
+---@return table
+function M.source_options(options, shown)
+  if options.offline and options.pull and options.pull ~= "never" then
+    core.error("usage", ("--offline and --pull %s exclude each other"):format(options.pull))
+  end
+  return {
+    platform = options.platform,
+    authfile = options.authfile,
+    tls_verify = options.tls_verify ~= "false",
+    jobs = options.jobs,
+    pull = options.offline and "never" or options.pull,
+    cache_dir = options.cache_dir,
+    no_cache = options.no_cache,
+    temp = options.out and (options.out:match "^(.*)/[^/]*$" or "."),
+    note = function(text)
+      shown:note(text)
+    end,
+    warn = function(text)
+      M.note("%s", text)
+    end,
+  }
+end
+
 ---Pass a value on; nil and a message are a usage error.
 ---@generic T
 ---@param value T?

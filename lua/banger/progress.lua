@@ -22,7 +22,7 @@ local function decide(mode)
 end
 
 ---@class banger.progress_options
----@field layers integer
+---@field layers? integer # how many there are; `start` may say so too
 ---@field mode? "auto"|"tty"|"plain"|"none" # tty redraws a line per layer in place, plain prints one
 ---  per finished layer; auto, the default, is tty on a terminal and else plain
 ---@field out? file* # default stderr; this and what follows are for tests
@@ -81,14 +81,30 @@ end
 ---Begin a layer.
 ---@param number integer # from 1
 ---@param layer { digest: string, size?: integer } # size: compressed bytes
+---@param count? integer # how many there are
 ---@return fun(p: { bytes: integer, size?: integer }) update # for `flatten_layer`'s `progress`
-function Progress:start(number, layer)
+function Progress:start(number, layer, count)
+  self.count = count or self.count
   self.layer = { number = number, digest = layer.digest, size = layer.size, begun = self.clock() }
   return function(p)
     if self.mode == "tty" then
       local seconds = self.clock() - self.layer.begun
-      self:draw(self:label(self.layer) .. "  " .. describe(self.layer, p.bytes, seconds))
+      self:draw(("%s  %s"):format(self:label(self.layer), p.note or describe(self.layer, p.bytes, seconds)))
+    elseif p.note ~= self.noted then
+      self.noted = p.note
+      self:note(p.note and ("%s: %s"):format(self:label(self.layer), p.note))
     end
+  end
+end
+
+---Say what is being waited for, such as a second attempt. On a terminal it is gone
+---when something else is shown.
+---@param text? string # nil or "": nothing any more
+function Progress:note(text)
+  if self.mode == "tty" then
+    self:draw(text or "")
+  elseif self.mode == "plain" and text and text ~= "" then
+    self.out:write(text, "\n")
   end
 end
 

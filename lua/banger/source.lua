@@ -1,10 +1,13 @@
 ---Where images come from: a reference in, everything needed to build it out.
 local config = require "banger.config"
 local core = require "banger.core"
+local archive = require "banger.archive"
+local dir = require "banger.dir"
 local layout = require "banger.layout"
 local manifest = require "banger.manifest"
 local platform = require "banger.platform"
 local reference = require "banger.reference"
+local registry = require "banger.registry"
 
 local M = {}
 
@@ -12,6 +15,7 @@ local M = {}
 ---@field find fun(self, ref: banger.reference): banger.descriptor[] # one, or one a platform
 ---@field read fun(self, descriptor: banger.descriptor, limit: integer, what: string): string # verified
 ---@field locate fun(self, descriptor: banger.descriptor, what: string): banger.fetch_options
+---@field remember? fun(self, descriptor: banger.descriptor) # the image is whole now
 
 ---@class banger.image
 ---@field reference string # in full
@@ -19,6 +23,8 @@ local M = {}
 ---@field config banger.config
 ---@field platform string
 ---@field layers banger.layer[] # oldest first
+local Image = {}
+Image.__index = Image
 
 ---@class banger.layer
 ---@field digest string
@@ -27,23 +33,18 @@ local M = {}
 ---@field source banger.fetch_options # what `fetch_blob` wants
 
 ---How to reach images, by the transport of their reference. A function gets the
----reference and returns a `banger.source`.
----@type table<string, fun(ref: banger.reference): banger.source>
+---reference and what `resolve` was given, and returns a `banger.source`.
+---@type table<string, fun(ref: banger.reference, options: table): banger.source>
 M.transports = {
+  registry = registry.open,
   oci = function(ref)
     return layout.open(ref.path)
   end,
+  ["oci-archive"] = archive.open,
+  ["docker-archive"] = archive.open,
+  stdin = archive.open,
+  dir = dir.open,
 }
-
-local function open(ref, text)
-  local transport = M.transports[ref.transport]
-  if not transport then
-    core.error("usage", (
-      "'%s' is in a registry, and registries are not supported yet; oci:PATH[:TAG] reads an OCI layout"
-    ):format(text))
-  end
-  return transport(ref)
-end
 
 local function read_manifest(source, descriptor)
   local what = "manifest " .. descriptor.digest
@@ -116,17 +117,45 @@ local function read_config(source, found)
   return parsed
 end
 
-local function locate_layers(source, found, diff_ids)
+local function list_layers(found, diff_ids)
   local list = {}
   for i, layer in ipairs(found.layers) do
-    list[i] = {
-      digest = layer.digest,
-      size = layer.size,
-      diff_id = diff_ids[i],
-      source = source:locate(layer, ("layer %d of %d"):format(i, #found.layers)),
-    }
+    list[i] = { digest = layer.digest, size = layer.size, diff_id = diff_ids[i], descriptor = layer }
   end
   return list
+end
+
+---Find out anew where the layers are.
+---Raises `not_found` for a layer that is missing.
+function Image:locate()
+  for i, layer in ipairs(self.layers) do
+    layer.source = self.source:locate(layer.descriptor, ("layer %d of %d"):format(i, #self.layers))
+  end
+end
+
+---The image is whole: remember it where images are kept.
+function Image:remember()
+  if self.source.remember then
+    self.source:remember(self.entry)
+  end
+end
+
+---Do something that reads all layers; once more if bytes turn out to be damaged. A
+---download may go wrong, or a disk: what was found to be wrong is not used again.
+---@generic T
+---@param act fun(): T
+---@return T
+---Raises what `act` does.
+function Image:twice(act)
+  local result = table.pack(pcall(act))
+  local again = not result[1] and core.is_error(result[2]) and result[2].code == "digest" and self.source.remember
+  if again then
+    self:locate()
+    return act()
+  elseif not result[1] then
+    error(result[2], 0)
+  end
+  return table.unpack(result, 2, result.n)
 end
 
 local function wanted_platform(text)
@@ -139,7 +168,8 @@ end
 
 ---Find out what an image is made of.
 ---@param text string # an image reference
----@param options? { platform?: string } # default: Linux on this machine's architecture where an index has several
+---@param options? table # platform: default Linux on this machine's architecture where an index has several;
+---  for registries what `banger.registry_options` has
 ---@return banger.image
 ---@example
 ---```lua
@@ -149,29 +179,39 @@ end
 ---Raises `usage` (no reference, no platform), `not_found`, `platform` (lists what
 ---there is), `digest`, `layer` (a manifest or config that is malformed).
 function M.resolve(text, options)
-  local asked = options and options.platform
-  local want = wanted_platform(asked)
+  options = options or {}
+  local want = wanted_platform(options.platform)
   local ref, message = reference.parse(text)
   if not ref then
     core.error("usage", message)
   end
-  local source = open(ref, text)
+  local source = M.transports[ref.transport](ref, options)
   local found, entry, settled = find_manifest(source, ref, want)
   local parsed = read_config(source, found)
-  if not settled and asked then
+  if not settled and (options.platform or source.remember) then
     local ok
     ok, message = config.check_platform(parsed, want)
     if not ok then
       core.error("platform", message)
     end
   end
-  return {
+  local image = setmetatable({
     reference = reference.format(ref),
     digest = entry.digest,
     config = parsed,
     platform = platform.format(parsed.platform),
-    layers = locate_layers(source, found, parsed.diff_ids),
-  }
+    layers = list_layers(found, parsed.diff_ids),
+    source = source,
+    entry = {
+      -- A manifest that does not say what it is: only OCI's may do that.
+      media_type = entry.media_type or found.media_type or "application/vnd.oci.image.manifest.v1+json",
+      digest = entry.digest,
+      size = entry.size,
+      platform = parsed.platform,
+    },
+  }, Image)
+  image:locate()
+  return image
 end
 
 return M

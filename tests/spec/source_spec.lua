@@ -123,11 +123,6 @@ describe("what cannot be resolved:", function()
       "oci:x", { platform = "amd64" })
   end)
 
-  it("images in registries, for now", function()
-    raises("usage", "'debian:12' is in a registry, and registries are not supported yet; oci:PATH[:TAG] reads an OCI layout",
-      "debian:12")
-  end)
-
   it("layers that are missing or of the wrong size", function()
     local at = dir()
     local made = oci.write(at, { layers = LAYERS })
