@@ -3,8 +3,8 @@
 ---compression; layers are ranges of the file.
 local core = require "banger.core"
 local docker = require "banger.archive_docker"
-local files_of = require "banger.archive_files"
-local layout = require "banger.archive_layout"
+local files_of = require "banger.files"
+local layout = require "banger.layout"
 
 local M = {}
 

@@ -7,7 +7,7 @@ local core = require "banger.core"
 local config = require "banger.config"
 local digest = require "banger.digest"
 local json = require "banger.json"
-local layout = require "banger.archive_layout"
+local layout = require "banger.layout"
 local manifest = require "banger.manifest"
 local reference = require "banger.reference"
 

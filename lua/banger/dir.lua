@@ -2,7 +2,7 @@
 ---manifest.json and blobs that are named by their hexadecimal digits.
 local core = require "banger.core"
 local digest = require "banger.digest"
-local files_of = require "banger.archive_files"
+local files_of = require "banger.files"
 local manifest = require "banger.manifest"
 
 local M = {}

@@ -1,7 +1,8 @@
----OCI layouts: images in a directory. Reads are verified against the digest and
----size they were asked for by, and no name but a valid digest makes a path.
+---OCI layouts, in a directory or a tar archive. Reads are verified against the
+---digest and size they were asked for by, and no name but a valid digest makes a path.
 local core = require "banger.core"
 local digest = require "banger.digest"
+local files_of = require "banger.files"
 local json = require "banger.json"
 local manifest = require "banger.manifest"
 local platform = require "banger.platform"
@@ -10,6 +11,7 @@ local M = {}
 
 ---@class banger.layout
 ---@field path string
+---@field files banger.files
 ---@field entries banger.descriptor[] # of index.json, attestations left out
 local Layout = {}
 Layout.__index = Layout
@@ -18,16 +20,13 @@ local host = core.host
 local NAME = "org.opencontainers.image.ref.name"
 local FULL_NAME = "io.containerd.image.name"
 
-local function check_marker(path)
-  local found = host.stat(path)
-  if not found then
-    core.error("not_found", ("there is no OCI layout at %s"):format(path))
+local function check_marker(files)
+  if not files:exists "oci-layout" then
+    core.error("not_found", ("%s is no OCI layout: %s with a file oci-layout expected"):format(
+      files.name, files.is_archive and "an archive" or "a directory"))
   end
-  local marker = path .. "/oci-layout"
-  if found.type ~= "dir" or not host.stat(marker) then
-    core.error("not_found", ("%s is no OCI layout: a directory with a file oci-layout expected"):format(path))
-  end
-  local object, message = json.decode(host.read_file(marker, 4096))
+  local marker = files:label "oci-layout"
+  local object, message = json.decode(files:read("oci-layout", 4096))
   local version = object and object.imageLayoutVersion
   if not object then
     core.error("layer", ("%s %s"):format(marker, message))
@@ -36,8 +35,27 @@ local function check_marker(path)
   end
 end
 
----Open a layout.
----@param path string # of the directory
+---Open a layout by its files.
+---@param files banger.files
+---@return banger.layout
+---Raises `not_found` where there is none, `layer` where it is malformed.
+function M.open_files(files)
+  check_marker(files)
+  if not files:exists "index.json" then
+    core.error("not_found", ("%s is no OCI layout: it has no index.json"):format(files.name))
+  end
+  local index, message = manifest.parse(files:read("index.json", manifest.max_manifest))
+  if index and index.kind ~= "index" then
+    index, message = nil, "is no index"
+  end
+  if not index then
+    core.error("layer", ("%s %s"):format(files:label "index.json", message))
+  end
+  return setmetatable({ path = files.name, files = files, entries = platform.images(index.entries) }, Layout)
+end
+
+---Open a layout in a directory.
+---@param path string
 ---@return banger.layout
 ---@example
 ---```lua
@@ -46,45 +64,22 @@ end
 ---```
 ---Raises `not_found` where there is none, `layer` where it is malformed.
 function M.open(path)
-  check_marker(path)
-  local file = path .. "/index.json"
-  if not host.stat(file) then
-    core.error("not_found", ("%s is no OCI layout: it has no index.json"):format(path))
+  if not host.stat(path) then
+    core.error("not_found", ("there is no OCI layout at %s"):format(path))
   end
-  local index, message = manifest.parse(host.read_file(file, manifest.max_manifest))
-  if index and index.kind ~= "index" then
-    index, message = nil, "is no index"
-  end
-  if not index then
-    core.error("layer", ("%s %s"):format(file, message))
-  end
-  return setmetatable({ path = path, entries = platform.images(index.entries) }, Layout)
+  return M.open_files(files_of.directory(path))
 end
 
----Where a blob is, or would be.
----@param hash string # a valid digest
----@return string
-function Layout:blob_path(hash)
+local function blob_name(hash)
   assert(digest.valid(hash))
-  return ("%s/blobs/sha256/%s"):format(self.path, digest.hex(hash))
+  return "blobs/sha256/" .. digest.hex(hash)
 end
 
----Check that a blob is there with its size, without reading it.
----@param descriptor banger.descriptor
----@param what string # for messages, such as "layer 2 of 6"
----@return string path
----Raises `not_found` or `digest`.
-function Layout:check_blob(descriptor, what)
-  local path = self:blob_path(descriptor.digest)
-  local found = host.stat(path)
-  if not found or found.type ~= "file" then
-    core.error("not_found", ("%s is missing: no blob %s in %s"):format(what, descriptor.digest, self.path))
-  end
-  if found.size ~= descriptor.size then
-    core.error("digest", ("%s (%s) has %d bytes; %d expected"):format(
-      what, descriptor.digest, found.size, descriptor.size))
-  end
-  return path
+---Whether a blob is there, of whatever size.
+---@param hash string # a valid digest
+---@return boolean
+function Layout:has_blob(hash)
+  return self.files:exists(blob_name(hash))
 end
 
 ---Read a blob that fits in memory, verified.
@@ -94,21 +89,15 @@ end
 ---@return string
 ---Raises `not_found`, `digest`, or `layer` when it is larger than the limit.
 function Layout:read(descriptor, limit, what)
-  if descriptor.size > limit then
-    core.error("layer", ("%s (%s) has %d bytes; at most %d are accepted"):format(
-      what, descriptor.digest, descriptor.size, limit))
-  end
-  local data = host.read_file(self:check_blob(descriptor, what), limit)
-  local hash = host.sha256(data)
-  if hash ~= descriptor.digest then
-    core.error("digest", ("%s is corrupt: %s expected, its bytes are %s"):format(what, descriptor.digest, hash))
-  end
-  return data
+  return self.files:read_blob(blob_name(descriptor.digest), descriptor, limit, what)
 end
 
+---@param descriptor banger.descriptor
+---@param what string # for messages, such as "layer 2 of 6"
 ---@return banger.fetch_options # where the core finds a layer
+---Raises `not_found` or `digest`.
 function Layout:locate(descriptor, what)
-  return { digest = descriptor.digest, size = descriptor.size, path = self:check_blob(descriptor, what) }
+  return self.files:locate(blob_name(descriptor.digest), descriptor, what)
 end
 
 -- Tags as index.json has them: skopeo and umoci write a bare tag, containerd and
@@ -181,27 +170,34 @@ end
 
 function Layout:find_only()
   if #self.entries == 0 then
-    core.error("not_found", ("the layout %s has no images"):format(self.path))
+    core.error("not_found", ("%s has no images"):format(self.files.title))
   end
   if not is_one_image(self.entries) then
-    core.error("usage", ("the layout %s has %d images, name one by its tag; %s"):format(
-      self.path, #self.entries, describe_tags(self.entries)))
+    core.error("usage", ("%s has %d images, name one by its tag; %s"):format(
+      self.files.title, #self.entries, describe_tags(self.entries)))
   end
   return self.entries
 end
 
+---The entries that have exactly this name.
+---@param name string
+---@return banger.descriptor[]
+function Layout:named(name)
+  return filter(self.entries, has_name, name)
+end
+
 function Layout:find_tag(tag)
-  local found = filter(self.entries, has_name, tag)
+  local found = self:named(tag)
   if #found == 0 then
     found = filter(self.entries, has_short_name, tag)
   end
   if #found == 0 then
-    core.error("not_found", ("the layout %s has no image '%s'; %s"):format(
-      self.path, tag, describe_tags(self.entries)))
+    core.error("not_found", ("%s has no image '%s'; %s"):format(
+      self.files.title, tag, describe_tags(self.entries)))
   end
   if not is_one_image(found) then
-    core.error("usage", ("'%s' names %d images in the layout %s; %s"):format(
-      tag, #found, self.path, describe_tags(found)))
+    core.error("usage", ("'%s' names %d images in %s; %s"):format(
+      tag, #found, self.files.title, describe_tags(found)))
   end
   return found
 end
@@ -214,9 +210,9 @@ function Layout:find_digest(hash)
   if #found > 0 then
     return { found[1] }
   end
-  local blob = host.stat(self:blob_path(hash))
+  local blob = self.files:range(blob_name(hash))
   if not blob then
-    core.error("not_found", ("the layout %s has no image %s"):format(self.path, hash))
+    core.error("not_found", ("%s has no image %s"):format(self.files.title, hash))
   end
   return { { digest = hash, size = blob.size, annotations = {} } }
 end

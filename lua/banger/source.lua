@@ -120,7 +120,7 @@ end
 local function list_layers(found, diff_ids)
   local list = {}
   for i, layer in ipairs(found.layers) do
-    list[i] = { digest = layer.digest, size = layer.size, diff_id = diff_ids[i], descriptor = layer }
+    list[i] = { digest = layer.digest, size = layer.size, diff_id = diff_ids[i] }
   end
   return list
 end
@@ -129,7 +129,7 @@ end
 ---Raises `not_found` for a layer that is missing.
 function Image:locate()
   for i, layer in ipairs(self.layers) do
-    layer.source = self.source:locate(layer.descriptor, ("layer %d of %d"):format(i, #self.layers))
+    layer.source = self.source:locate(self.descriptors[i], ("layer %d of %d"):format(i, #self.layers))
   end
 end
 
@@ -202,6 +202,7 @@ function M.resolve(text, options)
     platform = platform.format(parsed.platform),
     layers = list_layers(found, parsed.diff_ids),
     source = source,
+    descriptors = found.layers,
     entry = {
       -- A manifest that does not say what it is: only OCI's may do that.
       media_type = entry.media_type or found.media_type or "application/vnd.oci.image.manifest.v1+json",

@@ -505,12 +505,6 @@ end)
 ---- from end to end ----------------------------------------------------------------------
 
 describe("an image is built", function()
-  local opens = { ["oci-archive"] = archive.open, ["docker-archive"] = archive.open, dir = dir.open }
-
-  setup(function()
-    for name, f in pairs(opens) do source_of.transports[name] = source_of.transports[name] or f end
-  end)
-
   local function build(text)
     local made = source_of.resolve((text:gsub("DIR", function() return scratch.dir end)), { platform = "linux/amd64" })
     local rootfs <close> = banger.rootfs { near = scratch:path "out.ext4" }

@@ -146,7 +146,7 @@ describe("a blob in a layout", function()
 
   it("is read and verified", function()
     assert.equal("hello", one:read({ digest = blob.digest, size = 5 }, 10, "thing"))
-    assert.equal(one.path .. "/blobs/sha256/" .. blob.digest:sub(8), one:check_blob({ digest = blob.digest, size = 5 }, "thing"))
+    assert.equal(one.path .. "/blobs/sha256/" .. blob.digest:sub(8), one:locate({ digest = blob.digest, size = 5 }, "thing").path)
   end)
 
   it("that is missing, wrong or too large is refused", function()
@@ -157,13 +157,13 @@ describe("a blob in a layout", function()
       one.read, one, { digest = blob.digest, size = 6 }, 10, "thing")
     raises("layer", ("thing (%s) has 5 bytes; at most 4 are accepted"):format(blob.digest),
       one.read, one, { digest = blob.digest, size = 5 }, 4, "thing")
-    sh.write_file(one:blob_path(blob.digest), "hallo")
+    sh.write_file(one.path .. "/blobs/sha256/" .. blob.digest:sub(8), "hallo")
     raises("digest", ("thing is corrupt: %s expected, its bytes are sha256:%s"):format(blob.digest,
       "d3751d33f9cd5049c4af2b462735457e4d3baf130bcbb87f389e349fbaeb20b9"),
       one.read, one, { digest = blob.digest, size = 5 }, 10, "thing")
   end)
 
   it("cannot be outside of it", function()
-    assert.has_error(function() one:blob_path "sha256:../../../etc/passwd" end)
+    assert.has_error(function() one:has_blob "sha256:../../../etc/passwd" end)
   end)
 end)

@@ -130,7 +130,7 @@ end)
 describe("indexes", function()
   local function index(media_type)
     return ('{"schemaVersion":2,%s"manifests":[{"mediaType":"%smanifest.v1+json","digest":"%s","size":9,'
-      .. '"platform":{"os":"linux","architecture":"arm64","variant":"v8"},"annotations":{"a":"b"}},'
+      .. '"platform":{"os":"linux","architecture":"arm64","variant":"v8"},"annotations":{"a":"b"},"urls":["https://a/b","file:///etc/passwd",7]},'
       .. '{"digest":"%s","size":8}]}'):format(
       media_type and ('"mediaType":"%s",'):format(media_type) or "", OCI, hash "a", hash "b")
   end
@@ -141,8 +141,8 @@ describe("indexes", function()
       assert.equal("index", parsed.kind)
       assert.same({
         { media_type = OCI .. "manifest.v1+json", digest = hash "a", size = 9,
-          platform = { os = "linux", architecture = "arm64" }, annotations = { a = "b" } },
-        { digest = hash "b", size = 8, annotations = {} },
+          platform = { os = "linux", architecture = "arm64" }, annotations = { a = "b" }, urls = { "https://a/b" } },
+        { digest = hash "b", size = 8, annotations = {}, urls = {} },
       }, parsed.entries)
     end
   end)
