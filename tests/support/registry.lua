@@ -11,10 +11,14 @@
 -- servers/faults.py and servers/tokens.py tell what rules and logs hold. A
 -- handle is closed by <close>, :stop() or the end of this process, however it
 -- ends: a server goes when the pipe to it does.
+local banger = require "banger"
 local cjson = require "cjson"
+local image = require "support.image"
 local json = require "support.json"
 local need = require "support.need"
+local oci = require "support.oci"
 local sh = require "support.sh"
+local tar = require "support.tar"
 
 local M = {}
 
@@ -219,6 +223,7 @@ function M.start(options)
   sh.write_file(dir .. "/config.yml", json.encode {
     version = 0.1, log = { level = "info" }, http = http, auth = auth_config(options, dir),
     storage = { filesystem = { rootdirectory = self.storage }, delete = { enabled = true } },
+    validation = { manifests = { urls = { allow = json.array { "^http://127" } } } },
   })
   -- The shell outlives an interrupt and ends the registry when our end of the
   -- pipe is gone. OTEL_ and REGISTRY_ variables would be settings.
@@ -253,6 +258,29 @@ function Registry:inspect(name, options)
   local out = sh.check(("skopeo inspect --raw --tls-verify=false %s %s >%s.raw && sha256sum <%s.raw"):format(
     options or "", sh.quote(("docker://%s/%s"):format(self.host, name)), self.log_file, self.log_file))
   return "sha256:" .. out:match "^%x+", sh.read_file(self.log_file .. ".raw")
+end
+
+local PUT = [[
+import sys, urllib.request
+url, kind, file = sys.argv[1:]
+request = urllib.request.Request(url, open(file, "rb").read(), {"Content-Type": kind}, method="PUT")
+try:
+    print(urllib.request.urlopen(request).headers["Docker-Content-Digest"])
+except urllib.error.HTTPError as error:
+    sys.exit(str(error) + " " + error.read().decode())
+]]
+
+--- Puts a manifest into the registry as it is, which skopeo would not.
+---@param name string with a tag: "library/thing:1"
+---@param media_type string
+---@param bytes string
+---@return string digest as the registry says
+function Registry:put(name, media_type, bytes)
+  local file = self.log_file .. ".put"
+  sh.write_file(file, bytes)
+  local path, tag = name:match "^(.*):([^:]*)$"
+  return (sh.check(("(%s -c %s)"):format(PYTHON, sh.line(PUT, ("%s/v2/%s/manifests/%s"):format(self.url, path, tag),
+    media_type, file))):gsub("%s+$", ""))
 end
 
 --- The file in which the registry keeps a blob.
@@ -332,6 +360,147 @@ function M.tokens(options)
   self.cert = cert
   if options.settings then self:set(options.settings) end
   return self
+end
+
+local ISSUED = [[
+import base64, json, sys, urllib.request
+url, user = sys.argv[1:]
+headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
+print(json.load(urllib.request.urlopen(urllib.request.Request(url, headers=headers)))["token"])
+]]
+
+--- A token, as a client would get it.
+---@return string
+function Tokens:issue(scope, user, password)
+  return (sh.check(("(%s -c %s)"):format(PYTHON, sh.line(ISSUED,
+    ("%s/token?service=registry.tests&scope=%s"):format(self.url, scope), user .. ":" .. password))):gsub("%s+$", ""))
+end
+
+-- ---- the client --------------------------------------------------------------
+
+local Client = {}
+Client.__index = Client
+
+--- Pulls with nothing of this machine's settings: a home of its own, short waits.
+---@param ref string
+---@param options? table
+--- args   shell words: options of pull; env: NAME=value words; wrap: a command before it
+--- cache  directory (default: a new one); false: what the client finds
+--- out    the file to make
+---@return table result code, out, err, seconds, path (of the output), dir (it is in), cache
+function Client:pull(ref, options)
+  options = options or {}
+  local dir, log = self.scratch:fresh(), self.scratch:fresh ".err"
+  sh.check("mkdir " .. dir)
+  local cache = options.cache
+  if cache == nil then cache = self.scratch:fresh ".cache" end
+  local path = options.out or dir .. "/x.ext4"
+  local command = ("%s %s %s pull -q --no-inject --size 16M %s %s %s 2>%s </dev/null"):format(
+    self:environment(cache, options.env), options.wrap or "timeout -k 1 40", sh.quote(sh.banger()),
+    options.args or "", sh.quote(ref), sh.quote(path), log)
+  local begun = banger.host.clock()
+  local out, code = sh.run(command)
+  return { code = code, out = out, err = sh.read_file(log), seconds = banger.host.clock() - begun,
+    path = path, dir = dir, cache = cache }
+end
+
+--- The words before a command of the client.
+function Client:environment(cache, more)
+  return ("env -i PATH=%s:$PATH HOME=%s BANGER_STALL_SECONDS=1 BANGER_BACKOFF_MS=20 %s %s"):format(
+    self.home .. "/bin", self.home, cache and "BANGER_CACHE=" .. cache or "", more or "")
+end
+
+--- Another command of the client, such as "cache verify".
+---@return string out, integer code, string err
+function Client:run(words, cache, env)
+  local log = self.scratch:fresh ".err"
+  local out, code = sh.run(("%s timeout -k 1 40 %s %s 2>%s </dev/null"):format(self:environment(cache, env),
+    sh.quote(sh.banger()), words, log))
+  return out, code, sh.read_file(log)
+end
+
+--- Writes a file below the client's home.
+function Client:write(name, data)
+  local path = self.home .. "/" .. name
+  sh.check("mkdir -p " .. sh.quote(path:match "^(.*)/"))
+  sh.write_file(path, data)
+  return path
+end
+
+---@param scratch table
+function M.client(scratch)
+  local self = setmetatable({ scratch = scratch, home = scratch:fresh ".home" }, Client)
+  sh.check(("mkdir -p %s/bin"):format(self.home))
+  return self
+end
+
+--- What stands for success: exit status 0, the digest and nothing else said, and
+--- the files' contents as e2fsprogs read them.
+---@param result table of Client:pull
+---@param files table<string, string> path -> content
+---@param digest? string of the manifest
+function M.assert_pulled(result, files, digest)
+  local context = ("exit %d\nstdout: %s\nstderr: %s"):format(result.code, result.out, result.err)
+  assert(result.code == 0, context)
+  assert(result.err == "", "nothing to be said\n" .. context)
+  assert(result.out:match "^sha256:%x+\n$" and #result.out == 72, "a digest\n" .. context)
+  assert(not digest or result.out == digest .. "\n", "the digest " .. tostring(digest) .. "\n" .. context)
+  local tree = image.read(result.path)
+  for path, content in pairs(files) do
+    assert(tree[path], path .. " is not in the image")
+    assert(tree[path].content == content, path .. " has another content")
+  end
+end
+
+--- What stands for a refusal: the exit status, one line on stderr with these words in
+--- it, nothing on stdout, nothing left.
+---@param result table of Client:pull
+---@param code integer|integer[] the exit status, or several that may be
+---@param ... string
+function M.assert_refused(result, code, ...)
+  local context = ("exit %d\nstdout: %s\nstderr: %s"):format(result.code, result.out, result.err)
+  local wanted = false
+  for _, c in ipairs(type(code) == "table" and code or { code }) do wanted = wanted or c == result.code end
+  assert(wanted, ("want exit %s\n%s"):format(type(code) == "table" and table.concat(code, " or ") or code, context))
+  assert(result.out == "", "nothing on stdout\n" .. context)
+  assert(result.err:match "^[^\n]+\n$", "one line\n" .. context)
+  assert(not result.err:find("traceback", 1, true), context)
+  for _, part in ipairs { ... } do
+    assert(result.err:find(part, 1, true), ("want %q in the message\n%s"):format(part, context))
+  end
+  assert(sh.check("ls -A " .. result.dir) == "", "left behind: " .. sh.check("ls -A " .. result.dir) .. context)
+end
+
+local random = 1
+
+--- Bytes that nothing compresses, the same on every run.
+function M.noise(size)
+  local words = {}
+  for i = 1, size // 8 + 1 do
+    random = random * 6364136223846793005 + 1442695040888963407
+    words[i] = ("<I8"):pack(random ~ (random >> 29))
+  end
+  return table.concat(words):sub(1, size)
+end
+
+--- An image of some layers, pushed. Each layer is one file.
+---@param hub table a registry of M.start
+---@param name string "library/thing:1"
+---@param files table[] { name, content } a layer
+---@param options? table of oci.write, and push: more options of skopeo copy
+---@return table image of oci.write, and: files (path -> content), digest, name, layout
+function M.publish(hub, scratch, name, files, options)
+  local spec, contents = { tag = "t", layers = {} }, {}
+  for k, v in pairs(options or {}) do spec[k] = v end
+  for i, file in ipairs(files) do
+    contents[file[1]] = file[2]
+    spec.layers[i] = { tar = tar.archive { tar.file(file[1], file[2]) }, compress = spec.compress or "gzip" }
+  end
+  local layout = scratch:fresh ".layout"
+  local made = oci.write(layout, spec)
+  made.layout, made.files, made.name = layout, contents, name
+  made.digest = hub:push(layout, "t", name, spec.push)
+  return made
 end
 
 return M
