@@ -362,20 +362,6 @@ function M.tokens(options)
   return self
 end
 
-local ISSUED = [[
-import base64, json, sys, urllib.request
-url, user = sys.argv[1:]
-headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
-print(json.load(urllib.request.urlopen(urllib.request.Request(url, headers=headers)))["token"])
-]]
-
---- A token, as a client would get it.
----@return string
-function Tokens:issue(scope, user, password)
-  return (sh.check(("(%s -c %s)"):format(PYTHON, sh.line(ISSUED,
-    ("%s/token?service=registry.tests&scope=%s"):format(self.url, scope), user .. ":" .. password))):gsub("%s+$", ""))
-end
-
 -- ---- the client --------------------------------------------------------------
 
 local Client = {}
@@ -396,7 +382,7 @@ function Client:pull(ref, options)
   if cache == nil then cache = self.scratch:fresh ".cache" end
   local path = options.out or dir .. "/x.ext4"
   local command = ("%s %s %s pull -q --no-inject --size 16M %s %s %s 2>%s </dev/null"):format(
-    self:environment(cache, options.env), options.wrap or "timeout -k 1 40", sh.quote(sh.banger()),
+    self:environment(cache, options.env), options.wrap or "timeout -k 1 20", sh.quote(sh.banger()),
     options.args or "", sh.quote(ref), sh.quote(path), log)
   local begun = banger.host.clock()
   local out, code = sh.run(command)
