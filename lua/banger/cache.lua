@@ -54,6 +54,15 @@ end
 ---@return banger.cache
 ---Raises `io`, `no_space`.
 function M.open(path)
+  local marker = path .. "/oci-layout"
+  if core.host.stat(marker) then
+    local object = json.decode(core.host.read_file(marker, 4096))
+    local version = object and object.imageLayoutVersion
+    if type(version) ~= "string" or not version:find "^1%." then
+      core.error("io", ("the cache %s is a layout of version %s, which this program does not know"):format(
+        path, tostring(version)))
+    end
+  end
   return setmetatable({ store = core.store(path) }, Cache)
 end
 

@@ -43,6 +43,21 @@ function M.size(option, words)
   end
 end
 
+local seconds = { [""] = 1, s = 1, m = 60, h = 3600, d = 86400, w = 7 * 86400 }
+
+---A converter for argparse: a time span such as 30d to seconds.
+---@param option string # its name, for messages
+---@return fun(text: string): integer?, string?
+function M.duration(option)
+  return function(text)
+    local number, unit = text:match "^(%d+)(%a?)$"
+    if not number or #number > 9 or not seconds[unit] then
+      return nil, ("%s: '%s' is no time span: a number with s, m, h, d or w expected"):format(option, text)
+    end
+    return math.tointeger(number) * seconds[unit]
+  end
+end
+
 ---A converter for argparse: a text that may not be longer than some bytes.
 ---@param option string # its name, for messages
 ---@param limit integer # bytes

@@ -12,6 +12,7 @@ M.max_token = 1024 * 1024 -- bytes of an answer that holds a token
 local HOSTS = { ["docker.io"] = "registry-1.docker.io" }
 
 ---@class banger.client_options
+---@field name string # of the image, for messages
 ---@field domain string # as references have it, with a port if it has one
 ---@field insecure boolean # take any certificate, and plain HTTP
 ---@field credentials banger.credentials
@@ -133,8 +134,8 @@ end
 ---Raise `auth`.
 ---@param what string
 function Client:refuse(what)
-  local domain = self.options.domain
-  core.error("auth", ("%s: %s; %s"):format(domain, what, describe_tried(self.options.credentials, domain)))
+  local options = self.options
+  core.error("auth", ("%s: %s; %s"):format(options.name, what, describe_tried(options.credentials, options.domain)))
 end
 
 function Client:find_credentials(path)
@@ -203,11 +204,16 @@ function Client:authorize(text, path, used)
     picked, message = challenge.pick(list)
   end
   if not picked then
-    core.error("network", ("%s wants credentials, but its challenge %s"):format(self.options.domain, message))
+    core.error("auth", ("%s: the registry wants credentials, but its challenge %s"):format(self.options.name, message))
   end
   local found = self:find_credentials(path)
   local header
-  if picked.scheme == "bearer" then
+  if found and found.registry_token then
+    header = "Bearer " .. found.registry_token
+    if header == used then
+      self:refuse "the registry's own token was refused"
+    end
+  elseif picked.scheme == "bearer" then
     local scope = picked.params.scope or ("repository:%s:pull"):format(path)
     header = self:fetch_token(picked.params, scope, found)
   elseif not found or not found.username then
@@ -237,25 +243,46 @@ end
 
 function Client:ask_once(base, path, rest, options)
   local url = ("%s/v2/%s/%s"):format(base, path, rest)
-  return core.http(self:prepare(url, self:headers(path, options.accept), { method = options.method }), options.limit)
+  local more = { method = options.method, tries = options.tries }
+  return core.http(self:prepare(url, self:headers(path, options.accept), more), options.limit)
 end
 
--- Which of the two it speaks: TLS, or in the clear where that is allowed.
-function Client:find_base(path, rest, options)
-  local domain = self.options.domain
-  local host = HOSTS[domain] or domain
-  local ok, result = pcall(self.ask_once, self, "https://" .. host, path, rest, options)
+local function try(self, scheme, path, rest, options, tries)
+  local once = setmetatable({ tries = tries }, { __index = options })
+  local ok, answer = pcall(self.ask_once, self, scheme .. (HOSTS[self.options.domain] or self.options.domain), path, rest, once)
+  if not ok and (not core.is_error(answer) or answer.code ~= "network") then
+    error(answer, 0)
+  end
+  return ok, answer
+end
+
+local transient = { [408] = true, [429] = true, [500] = true, [502] = true, [503] = true, [504] = true }
+
+-- How the registry is spoken to: by TLS, or in the clear where that is allowed. And
+-- the answer, if there was one on the way.
+function Client:find_scheme(path, rest, options)
+  if not (self.options.insecure or is_loopback(self.options.domain)) then
+    return "https://"
+  end
+  local ok, problem = try(self, "https://", path, rest, options, 1)
   if ok then
-    self.base = "https://" .. host
-    return result
+    return "https://", problem
+  elseif problem.message:find("its certificate", 1, true) then
+    return "https://" -- who it is has to be settled, not avoided
+  elseif problem.message:find("plain HTTP", 1, true) then
+    return "http://"
   end
-  local plain = core.is_error(result) and result.code == "network" and result.message:find("plain HTTP", 1, true)
-  if not plain or not (self.options.insecure or is_loopback(domain)) then
-    error(result, 0)
+  return try(self, "http://", path, rest, options, 1) and "http://" or "https://"
+end
+
+function Client:find_base(path, rest, options)
+  local scheme, answer = self:find_scheme(path, rest, options)
+  local base = scheme .. (HOSTS[self.options.domain] or self.options.domain)
+  if not answer or transient[answer.status] then
+    answer = self:ask_once(base, path, rest, options)
   end
-  result = self:ask_once("http://" .. host, path, rest, options)
-  self.base = "http://" .. host
-  return result
+  self.base = base
+  return answer
 end
 
 ---Ask for something of a repository. Challenges are answered; every other status is

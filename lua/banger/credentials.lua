@@ -20,6 +20,7 @@ local M = {}
 ---@field username? string
 ---@field password? string
 ---@field identity_token? string # to be exchanged at the token server
+---@field registry_token? string # for the registry itself, as it is
 
 ---@class banger.credentials.options
 ---@field authfile? string
@@ -93,7 +94,10 @@ local function read_entry(entry)
     password = without_zeros(password)
     return username .. password ~= "" and { username = username, password = password } or nil
   end
-  local username = text_of(entry, "username")
+  local own, username = text_of(entry, "registrytoken"), text_of(entry, "username")
+  if own then
+    return { registry_token = own }
+  end
   return username and { username = username, password = text_of(entry, "password") or "" }
 end
 

@@ -87,24 +87,32 @@ function Progress:start(number, layer, count)
   self.count = count or self.count
   self.layer = { number = number, digest = layer.digest, size = layer.size, begun = self.clock() }
   return function(p)
+    for line in (p.log or ""):gmatch "[^\n]+" do
+      self:say(("%s: %s"):format(self:label(self.layer), line))
+    end
     if self.mode == "tty" then
       local seconds = self.clock() - self.layer.begun
       self:draw(("%s  %s"):format(self:label(self.layer), p.note or describe(self.layer, p.bytes, seconds)))
-    elseif p.note ~= self.noted then
-      self.noted = p.note
-      self:note(p.note and ("%s: %s"):format(self:label(self.layer), p.note))
     end
   end
 end
 
----Say what is being waited for, such as a second attempt. On a terminal it is gone
----when something else is shown.
----@param text? string # nil or "": nothing any more
-function Progress:note(text)
+---Say something that stays, above what is being drawn.
+---@param text string # one line
+function Progress:say(text)
   if self.mode == "tty" then
-    self:draw(text or "")
-  elseif self.mode == "plain" and text and text ~= "" then
+    self:draw(text)
+  end
+  if self.mode ~= "none" then
     self.out:write(text, "\n")
+  end
+end
+
+---Say what is being waited for, such as a second attempt.
+---@param text string # "": nothing any more
+function Progress:note(text)
+  if text ~= "" then
+    self:say(text)
   end
 end
 

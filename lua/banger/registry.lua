@@ -38,7 +38,9 @@ local ACCEPT = {
 ---@field cache? banger.cache
 ---@field documents table<string, string> # manifests at hand, by digest
 ---@field at? { client: banger.client, path: string } # the endpoint that answered
-local Registry = {}
+local Registry = {
+  malformed = "network", -- the code of an error in a document: it is no registry that answers
+}
 Registry.__index = Registry
 
 local host = core.host
@@ -87,13 +89,15 @@ end
 
 local SYSTEM_CA = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem" }
 
--- A registry's own certificates come to those the system trusts.
-local function bundle(paths)
-  if #paths == 0 then
+-- A registry's own certificates come to those the system trusts. The variable is
+-- OpenSSL's, and every registry tool's.
+local function bundle(paths, getenv)
+  local named = getenv "SSL_CERT_FILE"
+  if #paths == 0 and not named then
     return nil
   end
   local list = {}
-  for _, path in ipairs(SYSTEM_CA) do
+  for _, path in ipairs(named and { named } or SYSTEM_CA) do
     local text = read_file(path)
     if text then
       list[1] = text
@@ -101,7 +105,11 @@ local function bundle(paths)
     end
   end
   for _, path in ipairs(paths) do
-    list[#list + 1] = host.read_file(path, 1024 * 1024)
+    local text = host.read_file(path, 1024 * 1024)
+    if not text:find("-----BEGIN CERTIFICATE-----", 1, true) then
+      core.error("usage", ("%s is no certificate: one in PEM form expected"):format(path))
+    end
+    list[#list + 1] = text
   end
   return table.concat(list, "\n")
 end
@@ -111,11 +119,12 @@ function Registry:find_tls(domain)
   if not found then
     core.error("usage", message)
   end
-  return { ca = bundle(found.ca), cert = found.cert, key = found.key }
+  return { ca = bundle(found.ca, self.getenv), cert = found.cert, key = found.key }
 end
 
 function Registry:make_client(domain, insecure)
   return client.new {
+    name = reference.format(self.ref),
     domain = domain,
     insecure = insecure or self.options.tls_verify == false,
     credentials = self.credentials,
@@ -186,15 +195,19 @@ function Registry:refuse(answer)
   core.error("network", ("%s answers %d%s"):format(answer.url, answer.status, what))
 end
 
+-- Types that say nothing of what a document is.
+local general = { [""] = true, ["application/json"] = true, ["application/octet-stream"] = true, ["text/plain"] = true }
+
 -- A manifest, index or config has to look like one before anything else is said of
 -- it: a captive portal answers everything with a page of its own.
-local function check_document(answer)
+local function check_document(answer, is_manifest)
   local kind = (answer.headers["content-type"] or ""):lower():match "^[^;%s]*"
   if is_html(answer) then
-    core.error("network", ("%s answers with a web page, which no registry does (a portal to log in at?)"):format(answer.url))
+    core.error("network", ("%s answers with a web page (%s), which no registry does; is there a portal to log in at?"):format(
+      answer.url, kind == "" and "no type" or kind))
   elseif kind:find "docker%.distribution%.manifest%.v1" then
     core.error("network", ("%s answers with %s: Docker's first manifests are not supported"):format(answer.url, kind))
-  elseif kind ~= "" and not kind:find "json" and kind ~= "application/octet-stream" and kind ~= "text/plain" then
+  elseif is_manifest and not general[kind] and not manifest.kind(kind) then
     core.error("network", ("%s answers with %s, which is no manifest"):format(answer.url, kind))
   end
 end
@@ -215,7 +228,7 @@ local function fetch_document(at, rest, limit, expected)
     if answer.status ~= 200 then
       return nil, answer
     end
-    check_document(answer)
+    check_document(answer, rest:find "^manifests/" ~= nil)
     found = host.sha256(answer.body)
     expected = expected or answer.headers["docker-content-digest"]
     -- Of a digest that this program cannot verify nothing follows.
@@ -267,7 +280,8 @@ local function describe(text, hash, kind)
 end
 
 function Registry:refuse_offline(what)
-  core.error("not_found", ("%s: %s is not in the cache, and nothing is to be fetched"):format(reference.format(self.ref), what))
+  core.error("not_found", ("%s: %s is not in the cache, and --offline (--pull never) fetches nothing"):format(
+    reference.format(self.ref), what))
 end
 
 -- What the tag stands for according to the registry, asked for no more than that.
@@ -302,7 +316,7 @@ function Registry:find_by_tag(tag)
   if here and (self.offline or self.options.pull == "missing" or self:head(tag) == known) then
     return { describe(here, known) }
   elseif self.offline then
-    self:refuse_offline "it"
+    self:refuse_offline "the image"
   end
   local answer, hash = self:fetch_manifest("manifests/" .. tag)
   self:keep(answer.body, hash)
@@ -328,6 +342,23 @@ function Registry:place()
   return self.at
 end
 
+-- A config: as every blob it is downloaded once, however many processes want it.
+function Registry:fetch_config(descriptor, what)
+  local ok, problem
+  for _ = 1, ATTEMPTS do
+    ok, problem = pcall(function()
+      local blob <close> = core.fetch_blob(self:locate(descriptor, what))
+      blob:wait()
+    end)
+    if ok then
+      return self.cache:read(descriptor.digest, descriptor.size)
+    elseif not core.is_error(problem) or problem.code ~= "digest" then
+      break
+    end
+  end
+  error(problem, 0)
+end
+
 ---@return string # verified
 ---Raises `not_found`, `auth`, `network`, `digest`, or `network` when it is larger than the limit.
 function Registry:read(descriptor, limit, what)
@@ -341,6 +372,10 @@ function Registry:read(descriptor, limit, what)
     self:refuse_offline(what)
   end
   local kind = manifest.kind(descriptor.media_type)
+  text = not kind and self.cache and self.cache.store:writable() and self:fetch_config(descriptor, what)
+  if text then
+    return text
+  end
   local rest = (kind and "manifests/" or "blobs/") .. descriptor.digest
   local answer, found = fetch_document(self:place(), rest, limit, descriptor.digest)
   if not answer then
@@ -355,7 +390,7 @@ function Registry:locate(descriptor, what)
   local hash = descriptor.digest
   local here = self.cache and self.cache.store:size(hash) == descriptor.size
   if self.offline and not here then
-    self:refuse_offline(what)
+    self:refuse_offline(("%s (%s)"):format(what, hash))
   end
   local options = { digest = hash, size = descriptor.size }
   if here then

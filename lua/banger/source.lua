@@ -15,6 +15,7 @@ local M = {}
 ---@field find fun(self, ref: banger.reference): banger.descriptor[] # one, or one a platform
 ---@field read fun(self, descriptor: banger.descriptor, limit: integer, what: string): string # verified
 ---@field locate fun(self, descriptor: banger.descriptor, what: string): banger.fetch_options
+---@field malformed? string # the error code for a document that is none, default "layer"
 ---@field remember? fun(self, descriptor: banger.descriptor) # the image is whole now
 
 ---@class banger.image
@@ -51,7 +52,7 @@ local function read_manifest(source, descriptor)
   local text = source:read(descriptor, manifest.max_manifest, what)
   local parsed, message = manifest.parse(text, descriptor.media_type)
   if not parsed then
-    core.error("layer", ("%s %s"):format(what, message))
+    core.error(source.malformed or "layer", ("%s %s"):format(what, message))
   end
   return parsed
 end
@@ -112,7 +113,7 @@ local function read_config(source, found)
     parsed = ok and parsed
   end
   if not parsed then
-    core.error("layer", ("%s %s"):format(what, message))
+    core.error(source.malformed or "layer", ("%s %s"):format(what, message))
   end
   return parsed
 end

@@ -258,13 +258,24 @@ void bind_tend_blobs(lua_State *L)
 	lua_settop(L, list - 2);
 }
 
-void bind_blob_note(lua_State *L, int arg, char *text, size_t size)
+void bind_set_blob_notes(lua_State *L, int arg)
 {
 	const struct handle *h = luaL_checkudata(L, arg, BLOB_TYPE);
+	char note[200], *log;
 
-	text[0] = '\0';
-	if (h->fetch)
-		fetch_note(h->fetch, text, size);
+	if (!h->fetch)
+		return;
+	fetch_note(h->fetch, note, sizeof(note));
+	if (note[0]) {
+		lua_pushstring(L, note);
+		lua_setfield(L, -2, "note");
+	}
+	log = fetch_log(h->fetch);
+	if (log) {
+		lua_pushstring(L, log); /* out of memory: the log is lost with the rest */
+		free(log);
+		lua_setfield(L, -2, "log");
+	}
 }
 
 /* ---- methods ------------------------------------------------------------------------------ */
@@ -290,10 +301,8 @@ static int blob_progress_method(lua_State *L)
 		[BLOB_FAILED] = "failed",
 	};
 	struct blob_progress p;
-	char note[200];
 
 	blob_progress(bind_check_blob(L, 1), &p);
-	bind_blob_note(L, 1, note, sizeof(note));
 	lua_createtable(L, 0, 5);
 	lua_pushstring(L, states[p.state]);
 	lua_setfield(L, -2, "state");
@@ -301,10 +310,7 @@ static int blob_progress_method(lua_State *L)
 	bind_set_integer(L, "arrived", (int64_t)p.arrived);
 	if (p.size != BLOB_SIZE_UNKNOWN)
 		bind_set_integer(L, "size", p.size);
-	if (note[0]) {
-		lua_pushstring(L, note);
-		lua_setfield(L, -2, "note");
-	}
+	bind_set_blob_notes(L, 1);
 	return 1;
 }
 

@@ -18,7 +18,8 @@ void bind_hold_blob(lua_State *L, int arg, bool hold);
  * wrong fails the blob. */
 void bind_tend_blobs(lua_State *L);
 
-/* What the blob at that argument waits for, "" if nothing. */
-void bind_blob_note(lua_State *L, int arg, char *text, size_t size);
+/* Set the fields of the table on the top that tell of the blob at that argument: `note`,
+ * what it waits for, and `log`, the attempts that failed since the last time. */
+void bind_set_blob_notes(lua_State *L, int arg);
 
 #endif

@@ -47,18 +47,14 @@ static struct call *new_call(lua_State *L)
 static int progress_call(lua_State *L)
 {
 	const struct flatten_progress *p = lua_touserdata(L, 2);
-	char note[200];
 
 	bind_tend_blobs(L);
-	bind_blob_note(L, 3, note, sizeof(note));
 	if (lua_isnil(L, 1))
 		return 0;
-	lua_settop(L, 1);
-	lua_createtable(L, 0, 5);
-	if (note[0]) {
-		lua_pushstring(L, note);
-		lua_setfield(L, -2, "note");
-	}
+	lua_createtable(L, 0, 6);
+	bind_set_blob_notes(L, 3);
+	lua_replace(L, 2);
+	lua_settop(L, 2);
 	bind_set_integer(L, "bytes", p->consumed);
 	bind_set_integer(L, "unpacked", p->unpacked);
 	bind_set_integer(L, "entries", p->entries);

@@ -125,6 +125,7 @@ void bind_read_request(lua_State *L, int index, const char *caller, struct http_
 	rq.proxy = text_field(L, index, caller, "proxy");
 	rq.stall = number_field(L, index, caller, "stall");
 	rq.backoff = number_field(L, index, caller, "backoff");
+	rq.tries = number_field(L, index, caller, "tries");
 	lua_getfield(L, index, "insecure");
 	rq.insecure = lua_toboolean(L, -1);
 	lua_pop(L, 1);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/fd.h"
 
@@ -17,6 +18,7 @@
 #define AUTH_MAX     3 /* answers to one blob's challenges */
 #define RESTARTS_MAX 2 /* from the beginning, where a server's ranges are wrong */
 #define NOTE_SIZE    160
+#define LOG_MAX      4096
 
 struct fetcher {
 	struct http *http;
@@ -48,12 +50,14 @@ struct fetch {
 	bool refused; /* the answer is an error: its body is not the blob's */
 	bool no_range;
 	bool bad_range;
+	bool bad_page;
 	long status;
 	unsigned answers, restarts;
 	struct err err;       /* of the start of the thread's work */
 	pthread_mutex_t lock; /* of what follows */
 	char *challenge;
 	char note[NOTE_SIZE];
+	struct buf log;
 };
 
 static void start_queued(struct fetcher *fetcher);
@@ -67,6 +71,31 @@ static void set_note(struct fetch *f, const char *text)
 	pthread_mutex_lock(&f->lock);
 	snprintf(f->note, sizeof(f->note), "%s", text);
 	pthread_mutex_unlock(&f->lock);
+}
+
+/* What nobody reads in time is dropped. */
+static void log_line(struct fetch *f, const char *text)
+{
+	struct err ignored;
+
+	pthread_mutex_lock(&f->lock);
+	if (f->log.len < LOG_MAX && buf_append(&f->log, text, strlen(text), &ignored) == 0)
+		buf_append(&f->log, "\n", 1, &ignored);
+	pthread_mutex_unlock(&f->lock);
+}
+
+char *fetch_log(struct fetch *f)
+{
+	struct err ignored;
+	char *text = NULL;
+
+	pthread_mutex_lock(&f->lock);
+	if (f->log.len && buf_append(&f->log, "", 1, &ignored) == 0) {
+		text = f->log.data;
+		f->log = (struct buf){0};
+	}
+	pthread_mutex_unlock(&f->lock);
+	return text;
 }
 
 void fetch_note(struct fetch *f, char *text, size_t size)
@@ -101,9 +130,14 @@ static void fail(struct fetch *f, const struct err *why)
 {
 	struct err err = *why;
 
+	struct err ignored;
+
 	err_prefix(&err, "blob %s", f->digest);
 	blob_feed_end(f->blob, &err);
 	if (f->store) {
+		/* What a server that lies has sent is of no use to go on from. */
+		if (err.code == ERR_DIGEST && f->partial.locked)
+			store_restart(&f->partial, &ignored);
 		store_leave(&f->partial);
 		f->fd = -1;
 	}
@@ -182,9 +216,10 @@ static int take_head(void *arg, const struct http_response *r, struct err *err)
 	}
 	if (f->refused)
 		return 0;
-	if (strncasecmp(r->content_type, "text/html", 9) == 0)
+	f->bad_page = strncasecmp(r->content_type, "text/html", 9) == 0;
+	if (f->bad_page)
 		return err_set(err, ERR_NETWORK,
-			"%s answers with a web page, which no registry does", r->url);
+			"%s answers with a web page (text/html), which no registry does", r->url);
 	return accept(f, r->offset, r->length, err);
 }
 
@@ -220,9 +255,10 @@ static void note_retry(void *arg, unsigned next, uint32_t ms, const char *why)
 {
 	char text[NOTE_SIZE];
 
-	snprintf(text, sizeof(text), "attempt %u of %d in %.1f s: %s", next, HTTP_ATTEMPTS,
-		ms / 1000.0, why);
+	snprintf(text, sizeof(text), "retrying in %.1f s (attempt %u of %d): %s", ms / 1000.0, next,
+		HTTP_ATTEMPTS, why);
 	set_note(arg, text);
+	log_line(arg, text);
 }
 
 /* The manifest may name other places: foreign layers of Windows images, say. */
@@ -284,8 +320,11 @@ static void answer_came(struct fetch *f)
 	pthread_mutex_unlock(&f->lock);
 	if (asks)
 		return; /* until fetch_answer; the job is kept */
-	if (f->status == 416 && f->written && !f->no_range && go_on(f, false))
+	if (f->status == 416 && f->written && !f->no_range) {
+		if (!go_on(f, false))
+			fail_with(f, ERR_DIGEST, "the server has fewer bytes than it should");
 		return;
+	}
 	if (!try_elsewhere(f))
 		refuse_status(f);
 }
@@ -298,7 +337,7 @@ static void ended(void *arg, const struct err *err)
 	set_note(f, "");
 	if (!err)
 		answer_came(f);
-	else if (!f->bad_range || !go_on(f, false))
+	else if (!(f->bad_range && go_on(f, false)) && !(f->bad_page && go_on(f, true)))
 		fail(f, err);
 }
 
@@ -337,9 +376,19 @@ static void feed_file(struct fetch *f, int fd)
 	blob_feed(f->blob, size);
 }
 
-/* It is in the store by now: read what another process has made. */
+/* It is in the store by now: read what another process has made. One of another size
+ * is none. */
 static void take_over_whole(struct fetch *f)
 {
+	struct err err;
+
+	if (f->size != BLOB_SIZE_UNKNOWN && file_size(f->partial.fd) != (uint64_t)f->size) {
+		store_leave(&f->partial);
+		if (store_remove(f->store, f->digest, &err) < 0 ||
+			http_later(f->fetcher->http, begin, f, 0, &err) < 0)
+			fail(f, &err);
+		return;
+	}
 	feed_file(f, f->partial.fd);
 	blob_feed_end(f->blob, NULL);
 	release_job(f);
@@ -562,6 +611,7 @@ static void fetch_free(struct fetch *f)
 	free((void *)f->http.proxy);
 	free(f->temp);
 	free(f->challenge);
+	buf_free(&f->log);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -52,6 +52,10 @@ char *fetch_challenge(struct fetch *fetch);
 int fetch_answer(struct fetch *fetch, const char *const *headers, size_t count,
 	const struct err *err, struct err *failure);
 
+/* The attempts that failed since the last call, a line each; malloc'ed, NULL when
+ * there are none. */
+char *fetch_log(struct fetch *fetch);
+
 /* For progress: what is being waited for, such as "retry 2 of 5 in 3 s: ..."; ""
  * when bytes flow. */
 void fetch_note(struct fetch *fetch, char *text, size_t size);

@@ -42,8 +42,8 @@ static int take_body(void *arg, const void *data, size_t len, struct err *err)
 	struct buf *body = &ask->answer->body;
 
 	if (len > ask->limit - body->len)
-		return err_set(err, ERR_NETWORK, "%s answers with more than %zu bytes",
-			ask->answer->url, ask->limit);
+		return err_set(err, ERR_NETWORK, "%s answers with more than %zu bytes (%zu MiB)",
+			ask->answer->url, ask->limit, ask->limit >> 20);
 	return buf_append(body, data, len, err);
 }
 
@@ -52,8 +52,8 @@ static void note_retry(void *arg, unsigned next, uint32_t ms, const char *why)
 	struct ask *ask = arg;
 
 	pthread_mutex_lock(&ask->lock);
-	snprintf(ask->note, sizeof(ask->note), "attempt %u of %d in %.1f s: %s", next,
-		HTTP_ATTEMPTS, ms / 1000.0, why);
+	snprintf(ask->note, sizeof(ask->note), "retrying in %.1f s (attempt %u of %d): %s",
+		ms / 1000.0, next, HTTP_ATTEMPTS, why);
 	pthread_mutex_unlock(&ask->lock);
 }
 

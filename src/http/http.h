@@ -32,6 +32,7 @@ struct http_request {
 	const char *proxy; /* NULL: as the environment says; "": none */
 	bool insecure;     /* take any certificate */
 	uint32_t stall;    /* seconds below 1 KB/s that end an attempt; 0: 20 */
+	unsigned tries;    /* at most; 0: HTTP_ATTEMPTS */
 	uint32_t backoff;  /* ms before the second attempt, doubled for each more; 0: 500 */
 };
 

@@ -145,6 +145,8 @@ static int64_t retry_after(const struct http_transfer *t)
 
 static bool may_retry(const struct http_transfer *t, unsigned limit)
 {
+	if (t->request.tries && t->request.tries < limit)
+		limit = t->request.tries;
 	return t->tries < limit && t->all_tries < TRIES_MAX;
 }
 
@@ -326,8 +328,9 @@ static void describe(struct http_transfer *t, CURLcode result)
 	else if (result == CURLE_OPERATION_TIMEDOUT && t->got_bytes)
 		err_set(&t->err, ERR_NETWORK, "%.*s: the transfer stalled: %s", len, host, text);
 	else if (result == CURLE_UNSUPPORTED_PROTOCOL)
-		err_set(&t->err, ERR_NETWORK, "%.*s redirects to what is refused: %s", len, host,
-			text);
+		err_set(&t->err, ERR_NETWORK,
+			"%.*s redirects from https: to what is no https:, which is refused (%s)",
+			len, host, text);
 	else
 		err_set(&t->err, ERR_NETWORK, "%.*s: %s", len, host, text);
 }

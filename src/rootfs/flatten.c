@@ -26,8 +26,8 @@ const struct flatten_limits flatten_default_limits = {
 static int tick(struct layer *l, struct err *err)
 {
 	struct flatten_progress p = {
-		.consumed = inflate_consumed(l->inflate),
-		.unpacked = tar_reader_bytes(l->tar),
+		.consumed = l->inflate ? inflate_consumed(l->inflate) : 0,
+		.unpacked = l->tar ? tar_reader_bytes(l->tar) : 0,
 		.entries = l->report->entries,
 	};
 	struct blob_progress blob;
@@ -40,7 +40,7 @@ static int tick(struct layer *l, struct err *err)
 		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	ms = (now.tv_sec - l->ticked.tv_sec) * 1000 + (now.tv_nsec - l->ticked.tv_nsec) / 1000000;
-	if (ms < 100)
+	if (ms < 100 && !l->ended)
 		return 0;
 	l->ticked = now;
 	blob_progress(l->blob, &blob);
@@ -514,6 +514,9 @@ static int run(struct layer *l, struct err *err)
 	if (l->tar)
 		rc = apply_entries(l, err);
 	rc = check_digests(l, rc, err);
+	l->ended = true;
+	if (!rc)
+		rc = tick(l, err);
 	if (!rc) {
 		l->report->unpacked = tar_reader_bytes(l->tar);
 		l->report->compressed = inflate_consumed(l->inflate);

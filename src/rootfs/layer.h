@@ -29,6 +29,7 @@ struct layer {
 	struct buf dir_path;   /* of the last entry's directory, clean */
 	struct tree_node *dir; /* the last entry's directory, or NULL */
 	struct timespec ticked;
+	bool ended; /* one last tick */
 };
 
 /* note.c: ERR_LAYER for the current entry, "entry NAME: <text>". Returns -1. */

@@ -119,7 +119,7 @@ static bool is_layout(const struct store *s)
 
 static int enter(struct store *s, struct err *err)
 {
-	cleanup(cleanup_free) char *path = path_in(s, "partial/", "users");
+	cleanup(cleanup_free) char *path = path_in(s, ".users", "");
 
 	if (!path)
 		return no_memory(err);
@@ -272,7 +272,7 @@ int store_write(struct store *s, const char *name, const void *data, size_t len,
 
 int store_lock(struct store *s, struct err *err)
 {
-	cleanup(cleanup_free) char *path = path_in(s, "partial/", "lock");
+	cleanup(cleanup_free) char *path = path_in(s, ".lock", "");
 	cleanup(cleanup_close) int fd = -1;
 
 	if (!path)

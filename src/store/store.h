@@ -4,6 +4,7 @@
  *
  *   oci-layout  index.json  blobs/sha256/<hex>     what every OCI tool reads
  *   partial/<hex>                                  a blob that is arriving
+ *   .lock  .users                                  locks, of index.json and of all
  *
  * Whoever downloads a blob holds a lock (flock) on its partial file, which the
  * kernel lets go when the process ends, however it ends. The others follow the

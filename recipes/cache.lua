@@ -1,0 +1,114 @@
+-- Looks after the store of downloaded blobs:
+--
+--     banger-lua cache list | verify | prune | path
+local argparse = require "argparse"
+local banger = require "banger"
+local cache = require "banger.cache"
+local cli = require "banger.cli"
+local digest = require "banger.digest"
+local json = require "banger.json"
+local platform = require "banger.platform"
+local size = require "banger.size"
+
+local parser = argparse("banger-lua cache", "Look after the blobs that pull has downloaded.")
+parser:option("--cache-dir", "Where they are; default $BANGER_CACHE, else $XDG_CACHE_HOME/banger/oci.")
+parser:command_target "command"
+parser:require_command(true)
+local list = parser:command("list", "What was pulled, its size and when it was last used.")
+list:flag("--json", "Print it as JSON.")
+local verify = parser:command("verify", "Read every blob and compare it with its digest.")
+verify:flag("--remove", "Remove those that are damaged; the next pull fetches them again.")
+local prune = parser:command("prune", "Remove what no image needs, and images by age and size.")
+prune:option("--older-than", "Images not used for so long go too, such as 30d, 12h or 0."):convert(cli.duration "--older-than")
+prune:option("--keep-bytes", "Then those least recently used, until no more than this is left, such as 10G.")
+  :convert(cli.size "--keep-bytes")
+prune:flag("--all", "All images go.")
+prune:flag("--unreferenced", "Only what no image needs; the default.")
+parser:command("path", "Print where the cache is.")
+local options = cli.parse(parser, { ... })
+local path = cli.check(cache.dir(options.cache_dir, os.getenv))
+
+local function total(sizes)
+  local sum = 0
+  for _, bytes in pairs(sizes) do
+    sum = sum + bytes
+  end
+  return sum
+end
+
+local function describe(store, image)
+  return {
+    reference = image.name,
+    digest = image.entry.digest,
+    platform = image.entry.platform and platform.format(image.entry.platform),
+    size = total(store:blobs(image)),
+    used = image.used and os.date("!%Y-%m-%dT%H:%M:%SZ", image.used),
+  }
+end
+
+local commands = {}
+
+function commands.path()
+  cli.write(path, "\n")
+end
+
+function commands.list()
+  local store = cache.open(path)
+  local images = {}
+  for i, image in ipairs(store:list()) do
+    images[i] = describe(store, image)
+  end
+  local bytes = 0
+  for _, blob in ipairs(store:all_blobs()) do
+    bytes = bytes + blob.size
+  end
+  if options.json then
+    return cli.write(json.encode { path = path, size = bytes, images = images }, "\n")
+  end
+  for _, image in ipairs(images) do
+    cli.write(("%-10s %-21s %s  %s  %s\n"):format(size.format(image.size), image.used or "-", digest.short(image.digest),
+      image.platform or "-", image.reference or "-"))
+  end
+  cli.write(("%-10s in %s\n"):format(size.format(bytes), path))
+end
+
+function commands.verify()
+  local store = cache.open(path)
+  local damaged, count = {}, 0
+  for _, blob in ipairs(store:all_blobs()) do
+    local ok, problem = pcall(function()
+      local handle <close> = banger.fetch_blob { digest = blob.digest, path = store.store:path(blob.digest) }
+      handle:wait()
+    end)
+    count = count + 1
+    if not ok and not (banger.is_error(problem) and problem.code == "digest") then
+      error(problem, 0)
+    elseif not ok then
+      damaged[#damaged + 1] = blob.digest
+      cli.note("%s", problem)
+      if options.remove then
+        store.store:remove(blob.digest)
+      end
+    end
+  end
+  if #damaged > 0 and not options.remove then
+    banger.error("digest", ("%d of %d blobs are damaged; --remove removes them, and the next pull fetches them again"):format(
+      #damaged, count))
+  end
+  cli.write(("%d blobs, %d damaged%s\n"):format(count, #damaged, #damaged > 0 and " and removed" or ""))
+end
+
+function commands.prune()
+  local store = cache.open(path)
+  local removed = store:prune {
+    before = options.older_than and os.time() - options.older_than,
+    keep_bytes = options.keep_bytes,
+    all = options.all,
+  }
+  for _, image in ipairs(removed.images) do
+    cli.note("%s goes", image.name or image.entry.digest)
+  end
+  cli.write(("%d blobs removed, %s\n"):format(removed.blobs, size.format(removed.bytes)))
+end
+
+commands[options.command]()
