@@ -1,5 +1,6 @@
 /* http(request): one answer, waited for. For what is small; blobs are fetched. */
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +50,7 @@ static int idle(void *arg, const char *note, struct err *err)
 	(void)err;
 	if (!call->note || strcmp(note, call->last) == 0)
 		return 0;
-	strcpy(call->last, note);
+	snprintf(call->last, sizeof(call->last), "%s", note);
 	lua_pushvalue(call->L, call->note);
 	lua_pushstring(call->L, note);
 	if (lua_pcall(call->L, 1, 0, 0) != LUA_OK)

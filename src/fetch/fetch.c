@@ -440,29 +440,57 @@ static int join(struct fetch *f, struct err *err)
 	return 0;
 }
 
-static void begin(void *arg)
+/* Another process downloads it: read what it has, and look again soon. */
+static int follow(struct fetch *f, struct err *err)
 {
-	struct fetch *f = arg;
-	struct err err;
+	set_note(f, "another process is downloading it");
+	feed_file(f, f->partial.fd);
+	release_job(f);
+	return http_later(f->fetcher->http, begin, f, FOLLOW_MS, err);
+}
 
-	if (f->store ? !f->partial.locked && join(f, &err) < 0 : open_unnamed(f, &err) < 0) {
-		fail(f, &err);
-	} else if (f->store && f->partial.whole) {
-		take_over_whole(f);
-	} else if (f->store && !f->partial.locked) {
-		set_note(f, "another process is downloading it");
-		feed_file(f, f->partial.fd);
-		release_job(f);
-		if (http_later(f->fetcher->http, begin, f, FOLLOW_MS, &err) < 0)
-			fail(f, &err);
-	} else if (f->store && f->fd < 0 && own_partial(f, &err) < 0) {
-		fail(f, &err);
-	} else if (all_there(f)) {
+/* What is to be written to is open: whatever is there already, go on from there. */
+static void go_on_from_here(struct fetch *f)
+{
+	if (all_there(f)) {
 		blob_feed_end(f->blob, NULL);
 		release_job(f);
 	} else {
 		transfer(f);
 	}
+}
+
+static int begin_stored(struct fetch *f, struct err *err)
+{
+	if (!f->partial.locked && join(f, err) < 0)
+		return -1;
+	if (f->partial.whole) {
+		take_over_whole(f);
+		return 0;
+	}
+	if (!f->partial.locked)
+		return follow(f, err);
+	if (f->fd < 0 && own_partial(f, err) < 0)
+		return -1;
+	go_on_from_here(f);
+	return 0;
+}
+
+static int begin_unnamed(struct fetch *f, struct err *err)
+{
+	if (open_unnamed(f, err) < 0)
+		return -1;
+	go_on_from_here(f);
+	return 0;
+}
+
+static void begin(void *arg)
+{
+	struct fetch *f = arg;
+	struct err err;
+
+	if ((f->store ? begin_stored(f, &err) : begin_unnamed(f, &err)) < 0)
+		fail(f, &err);
 }
 
 static void start_queued(struct fetcher *fetcher)

@@ -418,21 +418,21 @@ void transfer_ended(struct http_transfer *t, CURLcode result)
 	curl_multi_remove_handle(t->http->multi, t->easy);
 	if (t->sink.resume && t->sink.resume(t->sink.arg) > t->resumed)
 		t->tries = 1; /* this one was worth it */
-	if (t->failed) {
-		finish(t, &t->err);
-	} else if (result != CURLE_OK) {
+	if (!t->failed && result != CURLE_OK) {
 		describe(t, result);
-		if (may_retry(t, tries_for(result, text)))
+		if (may_retry(t, tries_for(result, text))) {
 			try_again(t, backoff(t), t->err.msg);
-		else
-			finish(t, &t->err);
-	} else if (!t->delivered && will_retry_status(t)) {
-		retry_status(t);
-	} else if (!t->delivered && deliver_head(t) < 0) {
-		finish(t, &t->err);
-	} else {
-		finish(t, NULL);
+			return;
+		}
+		t->failed = true;
 	}
+	if (!t->failed && !t->delivered && will_retry_status(t)) {
+		retry_status(t);
+		return;
+	}
+	if (!t->failed && !t->delivered)
+		deliver_head(t);
+	finish(t, t->failed ? &t->err : NULL);
 }
 
 /* ---- begin and end --------------------------------------------------------------------- */
