@@ -1,9 +1,10 @@
 -- make bench: how fast, against what. Prints a table and writes the same to
 -- build/bench.json. Never fails for being slow; it tells.
 --
---     build/banger-lua tests/bench/bench.lua BUILD [image|scale]
+--     build/banger-lua tests/bench/bench.lua BUILD [image|registry|scale]
 --
 -- RUNS=5 is the number of runs the medians are of (scale cases: at most 3).
+package.path = "tests/?.lua;" .. package.path
 local cjson = require "cjson"
 
 local build, only = ...
@@ -175,7 +176,7 @@ say("machine: %d cores (%s), %.0f GiB, %s, build/ on %s", result.machine.cores, 
 
 -- ---- the image -----------------------------------------------------------------
 
-if only ~= "scale" then
+if not only or only == "image" then
   local layout = cache .. "/image"
   local list = blobs(layout)
   sh("cat %s > /dev/null", table.concat(list, " ")) -- into the page cache, for all
@@ -207,6 +208,55 @@ if only ~= "scale" then
   say("  e2fsck -fn: %s", m.fsck_clean and "clean" or "NOT CLEAN")
 end
 
+-- ---- a registry -----------------------------------------------------------------
+
+-- The same image from a registry on loopback: cold, with nothing in the cache, and
+-- warm; and what one does without this project. Then through a link of 50 MB/s.
+local RATE = 50000000
+
+local function pull(ref, store, fresh)
+  if fresh then sh("rm -rf %s", store) end
+  local run = measure(("%s/banger-lua recipes/pull.lua -q --cache-dir %s %s %s/out.ext4"):format(build, store, ref, tmp))
+  return run
+end
+
+local function chain(ref, size)
+  local rootless = output "id -u" == "0" and "" or "--rootless "
+  return measure(("sh -c 'skopeo copy -q --src-tls-verify=false docker://%s oci:%s/layout:bench && umoci raw unpack %s--image %s/layout:bench %s/tree"
+    .. " && mke2fs -q -F -t ext4 -d %s/tree %s/out.ext4 %dk'"):format(ref, tmp, rootless, tmp, tmp, tmp, tmp, size // 1024))
+end
+
+if not only or only == "registry" then
+  local registry = require "support.registry"
+  local scratch <close> = require "support.sh".scratch()
+  local layout, store = cache .. "/image", scratch:path "store"
+  local packed = 0
+  for _, path in ipairs(blobs(layout)) do
+    local file <close> = assert(io.open(path))
+    packed = packed + file:seek "end"
+  end
+  local hub <close> = registry.start { scratch = scratch }
+  hub:push(layout, "bench", "bench:latest")
+  local ref = hub.host .. "/bench:latest"
+  say("registry on loopback: medians of %d alternating runs", RUNS)
+  local m = alternate(RUNS, {
+    { name = "cold", run = function() return pull(ref, store, true) end },
+    { name = "warm", run = function() return pull(ref, store) end },
+    { name = "skopeo_umoci_mke2fs", run = function() return chain(ref, 1500000000) end },
+  })
+  m.times_faster, m.cold_to_warm = ratio(m.skopeo_umoci_mke2fs, m.cold), ratio(m.cold, m.warm)
+  row("banger-lua pull, cold", m.cold, m.cold_to_warm and ("%.2fx warm"):format(m.cold_to_warm))
+  row("banger-lua pull, warm", m.warm)
+  row("skopeo copy + umoci + mke2fs -d", m.skopeo_umoci_mke2fs, m.times_faster and ("%.1fx ours, cold"):format(m.times_faster))
+  local proxy <close> = registry.faults { scratch = scratch, upstream = hub }
+  proxy:rules({}, RATE)
+  m.limited = sum_up { pull(proxy.host .. "/bench:latest", store, true) }
+  m.transfer_seconds = packed / RATE
+  m.times_transfer = m.limited and m.limited.seconds / m.transfer_seconds or nil
+  row("the same, cold, at 50 MB/s", m.limited, m.times_transfer and ("%.2fx the transfer's %.2f s"):format(m.times_transfer, m.transfer_seconds))
+  result.registry = m
+end
+
 -- ---- scale ---------------------------------------------------------------------
 
 local cases = {
@@ -216,7 +266,7 @@ local cases = {
   { name = "zeros_8gb", kind = "zeros", count = 8000000000, text = "one file of 8 GB, mostly zeros" },
 }
 
-if only ~= "image" then
+if not only or only == "scale" then
   local count = math.min(RUNS, 3)
   say("scale: medians of %d runs", count)
   result.scale = {}
@@ -257,13 +307,16 @@ local function peak(m)
   return m and m.ours and m.ours.peak_rss / MIB
 end
 
-local image, scale = result.image or {}, result.scale or {}
+local image, scale, remote = result.image or {}, result.scale or {}, result.registry or {}
 if image.times_faster then
   goal("at least 6x faster than umoci + mke2fs", image.times_faster, image.times_faster >= 6, "%.1fx")
 end
 at_most("at most 1.4x the limit", image.times_limit, 1.4, "%.2fx")
 at_most("finishing the ext4 under 5 % of the total", image.finish_share and image.finish_share * 100, 5, "%.1f %%")
 at_most("peak RSS at most 48 MiB for the image", peak(image), 48, "%.1f MiB")
+at_most("a cold pull over loopback at most 1.3x a warm one", remote.cold_to_warm, 1.3, "%.2fx")
+at_most("a cold pull at 50 MB/s at most 1.1x the transfer", remote.times_transfer, 1.1, "%.2fx")
+at_most("peak RSS at most 64 MiB for a cold pull", remote.cold and remote.cold.peak_rss / MIB, 64, "%.1f MiB")
 at_most("peak RSS at most 200 MiB for 500k files", peak(scale.files_500k), 200, "%.1f MiB")
 at_most("500k / 100k files at most 6.5", scale.ratio_500k_100k, 6.5, "%.2f")
 at_most("8 GB of zeros bound by hashing: at most 1.4x the limit", scale.zeros_8gb and scale.zeros_8gb.times_limit, 1.4, "%.2fx")
