@@ -25,5 +25,5 @@ $build/demo.ext4 is a root filesystem. What to do next:
   mount it       mount -o loop,ro $build/demo.ext4 /mnt     (as root)
   boot it        qemu-system-$(uname -m) -kernel KERNEL -append 'root=/dev/vda' \\
                    -drive file=$build/demo.ext4,if=virtio,format=raw
-  another image  make demo REF=oci:PATH:TAG
+  another image  make demo REF=alpine         (or oci:PATH:TAG)
 END

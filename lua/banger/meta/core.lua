@@ -64,10 +64,140 @@ function core.is_error(value) end
 ---```
 function core.embedded(name) end
 
----@class banger.fetch_options
----@field digest string # "sha256:" and 64 lowercase hexadecimal digits
+---Where a blob is: in a file (`path`) or on the network (`url`). `source.resolve` gives
+---these for the layers of an image.
+---@class banger.fetch_options : banger.http_options
+---@field digest? string # "sha256:" and 64 lowercase hexadecimal digits; may be left out with `offset`, where nobody states one
 ---@field size? integer # compressed bytes; checked when given
----@field path string # a file on this machine
+---@field path? string # a file on this machine
+---@field offset? integer # where the blob begins in the file, which needs `size`; without it the blob is the whole file
+---@field more_urls? string[] # where to look, without `headers`, when `url` has it not
+---@field store? banger.store # where it is kept; default: nowhere
+---@field temp? string # without a store: a directory for an unnamed file, default /tmp
+---@field jobs? integer # downloads at once from now on, of all blobs; default 6
+---@field authorize? fun(challenge: string): string[] # called while somebody waits for a blob, when the registry
+---  answers 401: gives the headers to go on with, or raises
+
+---A request. Redirects are followed, credentials left behind on the way to another host;
+---network errors, 408, 429 and 5xx are tried up to five times.
+---@class banger.http_options
+---@field url? string
+---@field headers? string[] # "Name: value"
+---@field ca? string # PEM certificates to trust instead of the system's
+---@field cert? string # path of the client's certificate
+---@field key? string # path of its key
+---@field proxy? string # default: what the environment says
+---@field insecure? boolean # take any certificate
+---@field stall? integer # seconds below 1 KB/s that end an attempt, default 20
+---@field backoff? integer # milliseconds before the second attempt, doubled for each more, default 500
+---@field tries? integer # attempts, default 5
+
+---@class banger.http_request : banger.http_options
+---@field method? "GET"|"HEAD"|"POST" # default GET
+---@field body? string # of a POST
+---@field note? fun(text: string) # told of every attempt that failed
+
+---Ask for something small, and wait for the answer, whatever its status is.
+---@param request banger.http_request
+---@param limit? integer # bytes of the body, default 64 MiB
+---@return { status: integer, url: string, headers: table<string, string>, body: string } # names of headers in lower case
+---@example
+---```lua
+---local answer = core.http { url = "https://registry.example.com/v2/" }
+---```
+---Raises `network`, `interrupted`.
+function core.http(request, limit) end
+
+---The blob store: see src/store/store.h. Closed by the collector.
+---@class banger.store
+local Store = {}
+
+---Open the store in a directory, which is made where it is missing.
+---@param dir string
+---@return banger.store
+---@example
+---```lua
+---local store = core.store "cache"
+---```
+---Raises `io`, `no_space`.
+function core.store(dir) end
+
+---@return string
+---@example
+---```lua
+---print(store:dir())
+---```
+function Store:dir() end
+
+---@return boolean # false: it is only read
+---@example
+---```lua
+---assert(store:writable())
+---```
+function Store:writable() end
+
+---Where a blob is, or would be.
+---@param digest string
+---@return string
+---@example
+---```lua
+---io.open(store:path(digest))
+---```
+function Store:path(digest) end
+
+---@param digest string
+---@return integer? bytes # nil: it is not there
+---@example
+---```lua
+---if store:size(digest) then print "here" end
+---```
+function Store:size(digest) end
+
+---Keep bytes.
+---@param bytes string
+---@return string digest
+---@example
+---```lua
+---local digest = store:put(text)
+---```
+---Raises `io`, `no_space`.
+function Store:put(bytes) end
+
+---Remove a blob; nothing where there is none.
+---@param digest string
+---@example
+---```lua
+---store:remove(digest)
+---```
+---Raises `io`.
+function Store:remove(digest) end
+
+---Replace index.json in one step.
+---@param text string
+---@example
+---```lua
+---store:write_index(json.encode(index))
+---```
+---Raises `io`, `no_space`.
+function Store:write_index(text) end
+
+---Whether no other process has the store open; if so, none gets in before this one
+---closes it.
+---@return boolean
+---@example
+---```lua
+---if store:alone() then store:remove(digest) end
+---```
+function Store:alone() end
+
+---Hold the lock of index.json until what this returns is closed.
+---@return any lock # for <close>
+---@example
+---```lua
+---local lock <close> = store:lock()
+---```
+---Raises `io`, `interrupted`.
+function Store:lock() end
 
 ---A blob on its way. Closed by `<close>`, `:close()` or the collector.
 ---@class banger.blob
@@ -81,11 +211,12 @@ local Blob = {}
 ---```lua
 ---local blob = banger.fetch_blob { digest = digest, path = file }:wait()
 ---```
----Raises `not_found`, `digest`, `io`, `interrupted`.
+---Raises `not_found`, `auth`, `network`, `digest`, `no_space`, `io`, `interrupted`.
 function Blob:wait() end
 
 ---How far it is.
----@return { state: "running"|"done"|"failed", bytes: integer, size: integer? }
+---@return { state: "running"|"done"|"failed", bytes: integer, arrived: integer, size: integer?, note: string?, log: string? } # bytes:
+---  verified; arrived: there to be read; note: what is being waited for; log: lines on attempts that failed since the last call
 ---@example
 ---```lua
 ---print(blob:progress().bytes)
