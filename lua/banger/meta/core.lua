@@ -381,6 +381,8 @@ function core.rootfs(options) end
 ---@field size? integer # of them in all
 ---@field unpacked integer # bytes of tar
 ---@field entries integer
+---@field note? string # what the blob waits for
+---@field log? string # lines on attempts to fetch it that failed since the last call
 
 ---@class banger.flatten_options
 ---@field diff_id? string # digest of the unpacked tar, checked when given
