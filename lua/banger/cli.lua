@@ -111,7 +111,7 @@ function M.source_options(options, shown)
     pull = options.offline and "never" or options.pull,
     cache_dir = options.cache_dir,
     no_cache = options.no_cache,
-    temp = options.out and (options.out:match "^(.*)/[^/]*$" or "."),
+    temp = options.out:match "^(.+)/[^/]*$" or (options.out:find "^/" and "/") or ".",
     note = function(text)
       shown:note(text)
     end,

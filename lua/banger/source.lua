@@ -151,6 +151,7 @@ function Image:twice(act)
   local result = table.pack(pcall(act))
   local again = not result[1] and core.is_error(result[2]) and result[2].code == "digest" and self.source.remember
   if again then
+    collectgarbage() -- what the first try holds, on the disk above all
     self:locate()
     return act()
   elseif not result[1] then

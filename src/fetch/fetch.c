@@ -251,12 +251,11 @@ static int take_body(void *arg, const void *data, size_t len, struct err *err)
 	return 0;
 }
 
-static void note_retry(void *arg, unsigned next, uint32_t ms, const char *why)
+static void note_retry(void *arg, const struct http_retry *retry)
 {
 	char text[NOTE_SIZE];
 
-	snprintf(text, sizeof(text), "retrying in %.1f s (attempt %u of %d): %s", ms / 1000.0, next,
-		HTTP_ATTEMPTS, why);
+	http_describe_retry(retry, text, sizeof(text));
 	set_note(arg, text);
 	log_line(arg, text);
 }

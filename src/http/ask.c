@@ -47,13 +47,12 @@ static int take_body(void *arg, const void *data, size_t len, struct err *err)
 	return buf_append(body, data, len, err);
 }
 
-static void note_retry(void *arg, unsigned next, uint32_t ms, const char *why)
+static void note_retry(void *arg, const struct http_retry *retry)
 {
 	struct ask *ask = arg;
 
 	pthread_mutex_lock(&ask->lock);
-	snprintf(ask->note, sizeof(ask->note), "retrying in %.1f s (attempt %u of %d): %s",
-		ms / 1000.0, next, HTTP_ATTEMPTS, why);
+	http_describe_retry(retry, ask->note, sizeof(ask->note));
 	pthread_mutex_unlock(&ask->lock);
 }
 

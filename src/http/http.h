@@ -45,6 +45,16 @@ struct http_response {
 	uint64_t offset;          /* of the body in the whole; UINT64_MAX: not told */
 };
 
+struct http_retry {
+	unsigned next; /* this attempt */
+	unsigned of;   /* so many, the last without a new byte */
+	uint32_t ms;
+	const char *why;
+};
+
+/* "retrying in 0.5 s (attempt 2 of 5): ..." */
+void http_describe_retry(const struct http_retry *retry, char *text, size_t size);
+
 /* What becomes of a transfer. All is called on the http thread. */
 struct http_sink {
 	void *arg;
@@ -54,8 +64,8 @@ struct http_sink {
 	 * that is to be retried does not come here. */
 	int (*head)(void *arg, const struct http_response *response, struct err *err);
 	int (*body)(void *arg, const void *data, size_t len, struct err *err);
-	/* Attempt `next` of HTTP_ATTEMPTS begins in `ms`; may be NULL. */
-	void (*retry)(void *arg, unsigned next, uint32_t ms, const char *why);
+	/* Another attempt begins, in so many ms: see http_describe_retry. May be NULL. */
+	void (*retry)(void *arg, const struct http_retry *retry);
 	/* The last call: NULL when a whole answer came, whatever its status. */
 	void (*done)(void *arg, const struct err *err);
 };

@@ -143,11 +143,15 @@ static int64_t retry_after(const struct http_transfer *t)
 	return seconds;
 }
 
-static bool may_retry(const struct http_transfer *t, unsigned limit)
+/* Attempts, where the kind of failure allows `most`. */
+static unsigned limit_tries(const struct http_transfer *t, unsigned most)
 {
-	if (t->request.tries && t->request.tries < limit)
-		limit = t->request.tries;
-	return t->tries < limit && t->all_tries < TRIES_MAX;
+	return t->request.tries && t->request.tries < most ? t->request.tries : most;
+}
+
+static bool may_retry(const struct http_transfer *t, unsigned most)
+{
+	return t->tries < limit_tries(t, most) && t->all_tries < TRIES_MAX;
 }
 
 static bool will_retry_status(const struct http_transfer *t)
@@ -391,10 +395,18 @@ static void finish(struct http_transfer *t, const struct err *err)
 	sink.done(sink.arg, err ? &copy : NULL);
 }
 
-static void try_again(struct http_transfer *t, uint32_t ms, const char *why)
+void http_describe_retry(const struct http_retry *retry, char *text, size_t size)
 {
+	snprintf(text, size, "retrying in %.1f s (attempt %u of %u): %s", retry->ms / 1000.0,
+		retry->next, retry->of, retry->why);
+}
+
+static void try_again(struct http_transfer *t, unsigned most, uint32_t ms, const char *why)
+{
+	const struct http_retry retry = {t->tries + 1, limit_tries(t, most), ms, why};
+
 	if (t->sink.retry)
-		t->sink.retry(t->sink.arg, t->tries + 1, ms, why);
+		t->sink.retry(t->sink.arg, &retry);
 	if (http_later(t->http, begin_attempt, t, ms, &t->err) < 0)
 		finish(t, &t->err);
 }
@@ -408,20 +420,20 @@ static void retry_status(struct http_transfer *t)
 	if (seconds > 0)
 		ms = (uint32_t)seconds * 1000;
 	snprintf(why, sizeof(why), "the server answers %ld", status_of(t));
-	try_again(t, ms, why);
+	try_again(t, HTTP_ATTEMPTS, ms, why);
 }
 
 void transfer_ended(struct http_transfer *t, CURLcode result)
 {
-	const char *text = t->error[0] ? t->error : curl_easy_strerror(result);
+	unsigned most = tries_for(result, t->error[0] ? t->error : curl_easy_strerror(result));
 
 	curl_multi_remove_handle(t->http->multi, t->easy);
 	if (t->sink.resume && t->sink.resume(t->sink.arg) > t->resumed)
 		t->tries = 1; /* this one was worth it */
 	if (!t->failed && result != CURLE_OK) {
 		describe(t, result);
-		if (may_retry(t, tries_for(result, text))) {
-			try_again(t, backoff(t), t->err.msg);
+		if (may_retry(t, most)) {
+			try_again(t, most, backoff(t), t->err.msg);
 			return;
 		}
 		t->failed = true;
