@@ -315,6 +315,13 @@ static const char *host_of(const char *url)
 	return at ? at + 3 : url;
 }
 
+/* Such as what is left over of an answer that was longer than it said. */
+static bool is_no_http(CURLcode result, const char *text)
+{
+	return result == CURLE_WEIRD_SERVER_REPLY ||
+	       (result == CURLE_UNSUPPORTED_PROTOCOL && strstr(text, "HTTP/0.9"));
+}
+
 /* What libcurl says, for people. Its buffer has the details. */
 static void describe(struct http_transfer *t, CURLcode result)
 {
@@ -331,6 +338,8 @@ static void describe(struct http_transfer *t, CURLcode result)
 			host, text);
 	else if (result == CURLE_OPERATION_TIMEDOUT && t->got_bytes)
 		err_set(&t->err, ERR_NETWORK, "%.*s: the transfer stalled: %s", len, host, text);
+	else if (is_no_http(result, text))
+		err_set(&t->err, ERR_NETWORK, "%.*s answers with what is no HTTP", len, host);
 	else if (result == CURLE_UNSUPPORTED_PROTOCOL)
 		err_set(&t->err, ERR_NETWORK,
 			"%.*s redirects from https: to what is no https:, which is refused (%s)",
@@ -341,6 +350,8 @@ static void describe(struct http_transfer *t, CURLcode result)
 
 static unsigned tries_for(CURLcode result, const char *text)
 {
+	if (is_no_http(result, text))
+		return HTTP_ATTEMPTS;
 	switch (result) {
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
@@ -348,7 +359,6 @@ static unsigned tries_for(CURLcode result, const char *text)
 	case CURLE_SSL_CONNECT_ERROR:
 		return strstr(text, "SSL routines") || strstr(text, "error:") ? 1 : HTTP_ATTEMPTS;
 	case CURLE_COULDNT_CONNECT:
-	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_PARTIAL_FILE:
 	case CURLE_OPERATION_TIMEDOUT:
 	case CURLE_GOT_NOTHING:
@@ -433,6 +443,8 @@ void transfer_ended(struct http_transfer *t, CURLcode result)
 	if (!t->failed && result != CURLE_OK) {
 		describe(t, result);
 		if (may_retry(t, most)) {
+			/* Whatever it was, the next connection may be without it. */
+			curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, 1L);
 			try_again(t, most, backoff(t), t->err.msg);
 			return;
 		}
