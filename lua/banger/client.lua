@@ -272,7 +272,12 @@ function Client:find_scheme(path, rest, options)
   elseif problem.message:find("plain HTTP", 1, true) then
     return "http://"
   end
-  return try(self, "http://", path, rest, options, 1) and "http://" or "https://"
+  -- To plain HTTP a server of TLS answers 400, if at all.
+  local plain, answer = try(self, "http://", path, rest, options, 1)
+  if plain and answer.status ~= 400 then
+    return "http://", answer
+  end
+  return "https://"
 end
 
 function Client:find_base(path, rest, options)

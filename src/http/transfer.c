@@ -209,6 +209,8 @@ static int set_tls(struct http_transfer *t)
 	const struct http_request *rq = &t->request;
 
 	if (rq->insecure) {
+		curl_easy_setopt(t->easy, CURLOPT_CAINFO, NULL);
+		curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
@@ -336,6 +338,10 @@ static void describe(struct http_transfer *t, CURLcode result)
 	else if (result == CURLE_PEER_FAILED_VERIFICATION)
 		err_set(&t->err, ERR_NETWORK, "%.*s: its certificate is not to be trusted: %s", len,
 			host, text);
+	else if (result == CURLE_SSL_CACERT_BADFILE)
+		err_set(&t->err, ERR_NETWORK,
+			"%.*s: there are no CA certificates to verify it with: install ca-certificates, or put its own into certs.d",
+			len, host);
 	else if (result == CURLE_OPERATION_TIMEDOUT && t->got_bytes)
 		err_set(&t->err, ERR_NETWORK, "%.*s: the transfer stalled: %s", len, host, text);
 	else if (is_no_http(result, text))
