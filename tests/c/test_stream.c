@@ -1021,6 +1021,684 @@ static void bomb_is_stopped_by_its_reader(void **state)
 	unlink(unit_path("bomb"));
 }
 
+/* ---- blobs that arrive ------------------------------------------------------------ */
+
+#define ABC    "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define ABCDEF "sha256:bef57ec7f53a6d40beb640a780a639c83bc29ac8a9816f1fc6c5c6dcd93c4721"
+
+/* What the verifier has told. */
+struct verdict {
+	atomic_int calls;
+	atomic_bool right;
+	int rc;       /* to answer */
+	unsigned lag; /* before that, in us */
+	atomic_bool answered;
+};
+
+static int take_verdict(void *arg, bool right, struct err *err)
+{
+	struct verdict *v = arg;
+
+	atomic_store(&v->right, right);
+	atomic_fetch_add(&v->calls, 1);
+	usleep(v->lag);
+	atomic_store(&v->answered, true);
+	return v->rc < 0 ? err_set(err, ERR_IO, "there is no room to keep it") : 0;
+}
+
+static struct blob *expect(const char *digest, int64_t size, struct verdict *verdict)
+{
+	struct err err;
+	struct blob *blob =
+		blob_expect(shared, digest, size, verdict ? take_verdict : NULL, verdict, &err);
+
+	assert_non_null(blob);
+	return blob;
+}
+
+/* Have the blob read from a new file with this in it. */
+static void feed_file(struct blob *blob, const char *name, const char *content)
+{
+	struct err err;
+	int fd;
+
+	unit_write(unit_path(name), content, strlen(content));
+	fd = open(unit_path(name), O_RDWR);
+	assert_true(fd >= 0);
+	assert_ok(blob_feed_file(blob, fd, &err));
+	close(fd);
+}
+
+static void assert_reads(struct blob *blob, uint64_t offset, const char *text)
+{
+	struct err err;
+	char back[64] = "";
+
+	assert_int_equal(blob_read(blob, back, 63, offset, NULL, &err), strlen(text));
+	assert_string_equal(back, text);
+}
+
+static void wait_until_verified(struct blob *blob, uint64_t bytes)
+{
+	struct blob_progress progress;
+	double start = now();
+
+	do {
+		usleep(1000);
+		blob_progress(blob, &progress);
+		assert_true(now() - start < 10);
+	} while (progress.bytes < bytes);
+	assert_int_equal(progress.bytes, bytes);
+}
+
+/* A thread that reads once, or waits for the verdict. */
+struct waiter {
+	pthread_t thread;
+	struct blob *blob;
+	uint64_t offset;
+	atomic_bool stop, done;
+	ssize_t rc;
+	char back[64];
+	struct err err;
+};
+
+static void *read_once(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->rc = blob_read(w->blob, w->back, 63, w->offset, &w->stop, &w->err);
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+static void *wait_once(void *arg)
+{
+	struct waiter *w = arg;
+
+	w->rc = blob_wait(w->blob, &w->err);
+	atomic_store(&w->done, true);
+	return NULL;
+}
+
+static void start_waiter(struct waiter *w, void *(*act)(void *), struct blob *blob, uint64_t offset)
+{
+	memset(w, 0, sizeof(*w));
+	w->blob = blob;
+	w->offset = offset;
+	pthread_create(&w->thread, NULL, act, w);
+}
+
+static void assert_waits(struct waiter *w)
+{
+	usleep(30000);
+	assert_false(atomic_load(&w->done));
+}
+
+static void assert_failed(struct waiter *w, enum err_code code, const char *text)
+{
+	pthread_join(w->thread, NULL);
+	assert_int_equal(w->rc, -1);
+	assert_int_equal(w->err.code, code);
+	assert_string_equal(w->err.msg, text);
+}
+
+static void reading_waits_for_what_has_yet_to_arrive(void **state)
+{
+	struct blob *blob = expect(ABCDEF, 6, NULL);
+	struct waiter reader;
+	struct err err;
+
+	(void)state;
+	start_waiter(&reader, read_once, blob, 2);
+	assert_waits(&reader);
+	feed_file(blob, "arriving", "abcdef...");
+	assert_waits(&reader);
+	blob_feed(blob, 2);
+	assert_waits(&reader);
+	blob_feed(blob, 5);
+	pthread_join(reader.thread, NULL);
+	assert_int_equal(reader.rc, 3);
+	assert_string_equal(reader.back, "cde");
+	assert_reads(blob, 0, "abcde");
+	start_waiter(&reader, read_once, blob, 6);
+	blob_feed(blob, 6);
+	assert_waits(&reader);
+	blob_feed_end(blob, NULL);
+	pthread_join(reader.thread, NULL);
+	assert_int_equal(reader.rc, 0);
+	assert_ok(blob_wait(blob, &err));
+	assert_reads(blob, 0, "abcdef");
+	assert_reads(blob, 6, "");
+	blob_close(blob);
+}
+
+static void mark_does_not_move_back(void **state)
+{
+	struct blob *blob = expect(ABCDEF, 6, NULL);
+	struct blob_progress progress;
+
+	(void)state;
+	feed_file(blob, "arriving", "abcdef");
+	blob_feed(blob, 5);
+	blob_feed(blob, 2);
+	blob_progress(blob, &progress);
+	assert_int_equal(progress.arrived, 5);
+	assert_int_equal(progress.size, 6);
+	assert_int_equal(progress.state, BLOB_RUNNING);
+	assert_reads(blob, 0, "abcde");
+	assert_null(blob_path(blob));
+	assert_string_equal(blob_name(blob), ABCDEF);
+	blob_close(blob);
+}
+
+static void reader_that_is_told_to_stop_does(void **state)
+{
+	struct blob *blob = expect(ABCDEF, 6, NULL);
+	struct waiter told, other;
+
+	(void)state;
+	start_waiter(&told, read_once, blob, 0);
+	start_waiter(&other, read_once, blob, 0);
+	assert_waits(&told);
+	atomic_store(&told.stop, true);
+	assert_failed(&told, ERR_INTERRUPTED, "interrupted");
+	assert_waits(&other);
+	feed_file(blob, "arriving", "abc");
+	blob_feed(blob, 3);
+	pthread_join(other.thread, NULL);
+	assert_int_equal(other.rc, 3);
+	blob_close(blob);
+}
+
+static void end_of_the_feeder_reaches_all_who_wait(void **state)
+{
+	struct verdict verdict = {0};
+	struct blob *blob = expect(ABCDEF, 6, &verdict);
+	struct blob_progress progress;
+	struct waiter readers[3], waiter;
+	struct err cut, err;
+
+	(void)state;
+	feed_file(blob, "arriving", "abc");
+	blob_feed(blob, 3);
+	for (size_t i = 0; i < COUNT(readers); i++)
+		start_waiter(&readers[i], read_once, blob, 3 + i);
+	start_waiter(&waiter, wait_once, blob, 0);
+	assert_waits(&readers[0]);
+	assert_false(atomic_load(&waiter.done));
+	err_set(&cut, ERR_NETWORK, "the line is cut");
+	blob_feed_end(blob, &cut);
+	for (size_t i = 0; i < COUNT(readers); i++)
+		assert_failed(&readers[i], ERR_NETWORK, "the line is cut");
+	assert_failed(&waiter, ERR_NETWORK, "the line is cut");
+	assert_reads(blob, 0, "abc");
+	assert_error(blob_wait_briefly(blob, &err), ERR_NETWORK, "the line is cut");
+	blob_progress(blob, &progress);
+	assert_int_equal(progress.state, BLOB_FAILED);
+	blob_close(blob);
+	assert_int_equal(verdict.calls, 0);
+}
+
+static void assert_verdict(const char *digest, int64_t size, bool right, const char *message)
+{
+	struct verdict verdict = {0};
+	struct blob *blob = expect(digest, size, &verdict);
+	struct blob_progress progress;
+	struct err err;
+
+	feed_file(blob, "arriving", "abcdef");
+	blob_feed(blob, 2);
+	wait_until_verified(blob, 2);
+	assert_int_equal(verdict.calls, 0);
+	blob_feed(blob, 6);
+	assert_int_equal(blob_wait_briefly(blob, &err), 1);
+	assert_int_equal(verdict.calls, 0);
+	blob_feed_end(blob, NULL);
+	if (right)
+		assert_ok(blob_wait(blob, &err));
+	else
+		assert_error(blob_wait(blob, &err), ERR_DIGEST, message);
+	assert_int_equal(verdict.calls, 1);
+	assert_int_equal(verdict.right, right);
+	assert_int_equal(blob_wait(blob, &err), right ? 0 : -1);
+	assert_reads(blob, 0, "abcdef");
+	assert_reads(blob, 6, "");
+	blob_progress(blob, &progress);
+	assert_int_equal(progress.state, right ? BLOB_DONE : BLOB_FAILED);
+	assert_int_equal(progress.bytes, 6);
+	blob_close(blob);
+	assert_int_equal(verdict.calls, 1);
+}
+
+static void feeder_hears_the_verdict_once(void **state)
+{
+	(void)state;
+	assert_verdict(ABCDEF, 6, true, NULL);
+	assert_verdict(ABCDEF, BLOB_SIZE_UNKNOWN, true, NULL);
+	assert_verdict(ABC, 6, false, "blob " ABC ": its content has the digest " ABCDEF);
+	assert_verdict(ABC, BLOB_SIZE_UNKNOWN, false, "its content has the digest " ABCDEF);
+	assert_verdict(ABCDEF, 7, false, "blob " ABCDEF ": has 6 bytes, expected 7");
+	assert_verdict(ABCDEF, 5, false, "blob " ABCDEF ": has 6 bytes, expected 5");
+}
+
+static void blob_that_cannot_be_kept_has_failed(void **state)
+{
+	struct verdict verdict = {.rc = -1};
+	struct blob *blob = expect(ABC, 3, &verdict);
+	struct blob_progress progress;
+	struct err err;
+
+	(void)state;
+	feed_file(blob, "arriving", "abc");
+	blob_feed(blob, 3);
+	blob_feed_end(blob, NULL);
+	assert_error(blob_wait(blob, &err), ERR_IO, "there is no room to keep it");
+	assert_true(verdict.right);
+	assert_int_equal(verdict.calls, 1);
+	blob_progress(blob, &progress);
+	assert_int_equal(progress.state, BLOB_FAILED);
+	blob_close(blob);
+}
+
+static void file_that_has_less_than_the_mark_is_found_out(void **state)
+{
+	struct verdict verdict = {0};
+	struct blob *blob = expect(ABCDEF, 6, &verdict);
+	struct waiter reader;
+	struct err err;
+
+	(void)state;
+	feed_file(blob, "arriving", "abcd");
+	start_waiter(&reader, read_once, blob, 6);
+	assert_waits(&reader);
+	blob_feed(blob, 6);
+	assert_error(blob_wait(blob, &err), ERR_DIGEST, "has 4 bytes, expected 6");
+	assert_failed(&reader, ERR_DIGEST, "blob " ABCDEF ": has 4 bytes, expected 6");
+	assert_int_equal(verdict.calls, 1);
+	assert_false(verdict.right);
+	blob_feed_end(blob, NULL);
+	assert_error(blob_wait(blob, &err), ERR_DIGEST, "has 4 bytes, expected 6");
+	blob_close(blob);
+	assert_int_equal(verdict.calls, 1);
+}
+
+static void nothing_at_all_can_be_a_blob(void **state)
+{
+	static const char empty[] =
+		"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+	struct verdict verdict = {0};
+	struct blob *blob = expect(empty, 0, &verdict);
+	struct err err;
+
+	(void)state;
+	assert_int_equal(blob_wait_briefly(blob, &err), 1);
+	blob_feed_end(blob, NULL);
+	assert_ok(blob_wait(blob, &err));
+	assert_true(verdict.right);
+	assert_reads(blob, 0, "");
+	blob_close(blob);
+}
+
+static void what_cannot_be_expected_is_refused(void **state)
+{
+	struct err err;
+
+	(void)state;
+	assert_null(blob_expect(shared, "sha256:12", 3, NULL, NULL, &err));
+	assert_message(ERR_USAGE, "sha256:12 is not a digest: expected sha256: and 64 hex digits");
+}
+
+static void file_may_be_replaced_by_another_midway(void **state)
+{
+	struct blob *blob = expect(ABCDEF, 6, NULL);
+	struct err err;
+
+	(void)state;
+	feed_file(blob, "first", "abc");
+	blob_feed(blob, 3);
+	wait_until_verified(blob, 3);
+	assert_reads(blob, 0, "abc");
+	feed_file(blob, "second", "abcdef");
+	unit_write(unit_path("first"), "xyzxyz", 6);
+	assert_reads(blob, 0, "abc");
+	blob_feed(blob, 6);
+	blob_feed_end(blob, NULL);
+	assert_ok(blob_wait(blob, &err));
+	assert_reads(blob, 0, "abcdef");
+	blob_close(blob);
+}
+
+static void descriptor_of_the_feeder_is_its_own(void **state)
+{
+	struct blob *blob = expect(ABC, 3, NULL);
+	struct err err;
+
+	(void)state;
+	assert_error(blob_feed_file(blob, -1, &err), ERR_IO, "duplicate a descriptor: Bad file");
+	feed_file(blob, "arriving", "abc"); /* which closes it */
+	blob_feed(blob, 3);
+	assert_error(blob_feed_file(blob, -1, &err), ERR_IO, "duplicate a descriptor: Bad file");
+	blob_feed_end(blob, NULL);
+	assert_ok(blob_wait(blob, &err));
+	assert_reads(blob, 0, "abc");
+	blob_close(blob);
+}
+
+static void close_waits_for_the_feeders_word(void **state)
+{
+	struct verdict verdict = {.lag = 200000};
+	struct blob *blob = expect(ABC, 3, &verdict);
+
+	(void)state;
+	feed_file(blob, "arriving", "abc");
+	blob_feed(blob, 3);
+	blob_feed_end(blob, NULL);
+	while (!atomic_load(&verdict.calls))
+		usleep(1000);
+	assert_false(atomic_load(&verdict.answered));
+	blob_close(blob);
+	assert_true(atomic_load(&verdict.answered));
+	assert_int_equal(verdict.calls, 1);
+}
+
+static void blob_is_closed_before_it_has_arrived(void **state)
+{
+	struct verdict verdict = {0};
+	struct blob *blob;
+	double start = now();
+
+	(void)state;
+	blob_close(expect(ABC, 3, &verdict));
+	blob = expect(ABC, 3, &verdict);
+	feed_file(blob, "arriving", "ab");
+	blob_feed(blob, 2);
+	blob_close(blob);
+	blob_close(NULL);
+	/* While it is hashed: zeros that no disk holds. */
+	for (int i = 0; i < 5; i++) {
+		blob = expect(ABC, BLOB_SIZE_UNKNOWN, &verdict);
+		feed_file(blob, "arriving", "");
+		assert_int_equal(truncate(unit_path("arriving"), (int64_t)1 << 40), 0);
+		blob_feed(blob, (uint64_t)1 << 40);
+		blob_feed_end(blob, NULL);
+		usleep(3000);
+		blob_close(blob);
+	}
+	assert_int_equal(verdict.calls, 0);
+	assert_true(now() - start < 5);
+	unlink(unit_path("arriving"));
+}
+
+static void stalled_blob_does_not_keep_others_waiting(void **state)
+{
+	struct blob *stalled = expect(ABCDEF, 6, NULL), *nothing = expect(ABC, 3, NULL), *blob;
+	struct verdict verdict = {0};
+	struct err err;
+
+	(void)state;
+	feed_file(stalled, "stalled", "abcdef");
+	blob_feed(stalled, 3);
+	for (int i = 0; i < 3; i++) {
+		blob = expect(ABC, 3, &verdict);
+		feed_file(blob, "arriving", "abc");
+		blob_feed(blob, 3);
+		blob_feed_end(blob, NULL);
+		assert_ok(blob_wait(blob, &err));
+		blob_close(blob);
+	}
+	assert_int_equal(verdict.calls, 3);
+	assert_int_equal(blob_wait_briefly(stalled, &err), 1);
+	assert_int_equal(blob_wait_briefly(nothing, &err), 1);
+	blob_feed(stalled, 6);
+	blob_feed_end(stalled, NULL);
+	assert_ok(blob_wait(stalled, &err));
+	blob_close(nothing);
+	blob_close(stalled);
+}
+
+/* Feeds blob after blob, in pieces of all sizes, to readers that follow. */
+struct arrival {
+	const char *data;
+	const char *name, *digest;
+	pthread_t feeder, reader;
+	struct blob *blob;
+	size_t read;
+	bool same;
+	uint64_t seed;
+};
+
+#define ARRIVAL ((size_t)3000000)
+
+static void *feed_in_pieces(void *arg)
+{
+	struct arrival *a = arg;
+	struct unit_random r = {a->seed};
+	struct err err;
+	int fd = open(a->name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	size_t at = 0;
+
+	blob_feed_file(a->blob, fd, &err);
+	while (at < ARRIVAL) {
+		size_t n = unit_below(&r, 100000) + 1;
+
+		if (n > ARRIVAL - at)
+			n = ARRIVAL - at;
+		if (pwrite(fd, a->data + at, n, (off_t)at) != (ssize_t)n)
+			break;
+		at += n;
+		blob_feed(a->blob, at);
+		if (unit_below(&r, 4) == 0)
+			usleep(unit_below(&r, 3000));
+	}
+	close(fd);
+	blob_feed_end(a->blob, NULL);
+	return NULL;
+}
+
+static void *read_along(void *arg)
+{
+	struct arrival *a = arg;
+	struct err err;
+	char back[70000];
+	ssize_t n;
+
+	a->same = true;
+	while ((n = blob_read(a->blob, back, sizeof(back), a->read, NULL, &err)) > 0) {
+		a->same = a->same && memcmp(back, a->data + a->read, (size_t)n) == 0;
+		a->read += (size_t)n;
+	}
+	return NULL;
+}
+
+static void several_arrive_at_once_and_are_read_along(void **state)
+{
+	static struct arrival arrivals[4];
+	char *data = malloc(ARRIVAL);
+	struct unit_random r = {8};
+	const char *digest;
+	struct err err;
+
+	(void)state;
+	unit_fill(&r, data, ARRIVAL);
+	unit_write(unit_path("all"), data, ARRIVAL);
+	digest = sha256_of(unit_path("all"));
+	for (size_t i = 0; i < COUNT(arrivals); i++) {
+		struct arrival *a = &arrivals[i];
+		char name[16];
+
+		snprintf(name, sizeof(name), "piece%zu", i);
+		*a = (struct arrival){.data = data, .name = unit_path(name), .seed = i};
+		a->blob = expect(digest, i % 2 ? (int64_t)ARRIVAL : BLOB_SIZE_UNKNOWN, NULL);
+		pthread_create(&a->feeder, NULL, feed_in_pieces, a);
+		pthread_create(&a->reader, NULL, read_along, a);
+	}
+	for (size_t i = 0; i < COUNT(arrivals); i++) {
+		assert_ok(blob_wait(arrivals[i].blob, &err));
+		pthread_join(arrivals[i].feeder, NULL);
+		pthread_join(arrivals[i].reader, NULL);
+		assert_true(arrivals[i].same);
+		assert_int_equal(arrivals[i].read, 3000000);
+		blob_close(arrivals[i].blob);
+	}
+	free(data);
+}
+
+/* Packed by the tool, `first` bytes of it at first and then piece by piece. */
+static void assert_inflated_along(const char *tool, size_t first, size_t step)
+{
+	struct blob *blob;
+	struct inflate *in;
+	struct err err;
+	char text[20000], *packed;
+	const void *data;
+	size_t len, got = 0;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "abcdefghijklmnop"[i * i % 13 + i % 3];
+	packed = pack(tool, text, sizeof(text), &len);
+	blob = expect(NO_DIGEST, (int64_t)len, NULL);
+	feed_file(blob, "arriving", "");
+	unit_write(unit_path("arriving"), packed, len);
+	in = inflate_start(blob, &err);
+	for (size_t at = first; at < len; at += step) {
+		blob_feed(blob, at);
+		usleep(1000);
+	}
+	blob_feed(blob, len);
+	blob_feed_end(blob, NULL);
+	while (inflate_next(in, &data, &len, &err) == 1) {
+		assert_true(got + len <= sizeof(text));
+		assert_memory_equal(data, text + got, len);
+		got += len;
+	}
+	assert_int_equal(got, 20000);
+	inflate_stop(in);
+	blob_close(blob);
+	free(packed);
+}
+
+static void what_arrives_is_inflated_along(void **state)
+{
+	static const char *const tools[] = {"gzip -n", "zstd -q -c", "cat"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(tools); i++) {
+		assert_inflated_along(tools[i], 4, i == 2 ? 991 : 1);
+		assert_inflated_along(tools[i], 11, 37);
+	}
+}
+
+static void inflation_ends_with_the_feeders_error(void **state)
+{
+	struct blob *blob = expect(ABC, 3, NULL);
+	struct inflate *in;
+	struct err err, cut;
+	const void *data;
+	size_t len;
+	double start = now();
+
+	(void)state;
+	in = inflate_start(blob, &err);
+	err_set(&cut, ERR_NETWORK, "the line is cut");
+	blob_feed_end(blob, &cut);
+	assert_error(inflate_next(in, &data, &len, &err), ERR_NETWORK, "the line is cut");
+	inflate_stop(in);
+	blob_close(blob);
+	/* And one that nobody feeds is stopped by its reader. */
+	blob = expect(ABC, 3, NULL);
+	in = inflate_start(blob, &err);
+	usleep(20000);
+	inflate_stop(in);
+	blob_close(blob);
+	assert_true(now() - start < 3);
+}
+
+/* ---- parts of files -------------------------------------------------------------- */
+
+static struct blob *open_part(uint64_t offset, uint64_t size, const char *digest)
+{
+	struct err err;
+	struct blob *blob = blob_open_part(shared, unit_path("parts"), offset, size, digest, &err);
+
+	if (!blob)
+		fail_msg("%s", err.msg);
+	return blob;
+}
+
+static void part_of_a_file_is_a_blob(void **state)
+{
+	struct blob *blob;
+	struct err err;
+
+	(void)state;
+	unit_write(unit_path("parts"), "..abcdef", 8);
+	blob = open_part(2, 3, ABC);
+	assert_reads(blob, 0, "abc");
+	assert_reads(blob, 1, "bc");
+	assert_reads(blob, 3, "");
+	assert_reads(blob, 4, "");
+	assert_ok(blob_wait(blob, &err));
+	assert_string_equal(blob_name(blob), ABC);
+	blob_close(blob);
+	blob = open_part(2, 6, ABCDEF);
+	assert_reads(blob, 0, "abcdef");
+	assert_ok(blob_wait(blob, &err));
+	blob_close(blob);
+	blob = open_part(
+		8, 0, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_reads(blob, 0, "");
+	assert_ok(blob_wait(blob, &err));
+	blob_close(blob);
+	blob = open_part(3, 3, ABC);
+	assert_error(
+		blob_wait(blob, &err), ERR_DIGEST, "blob " ABC ": its content has the digest ");
+	blob_close(blob);
+}
+
+static void part_without_a_digest_is_right_as_it_is(void **state)
+{
+	struct blob_progress progress;
+	struct blob *blob;
+	struct err err;
+
+	(void)state;
+	unit_write(unit_path("parts"), "..abcdef", 8);
+	blob = open_part(1, 4, NULL);
+	assert_reads(blob, 0, ".abc");
+	assert_ok(blob_wait(blob, &err));
+	assert_string_equal(blob_name(blob), unit_path("parts"));
+	blob_progress(blob, &progress);
+	assert_int_equal(progress.state, BLOB_DONE);
+	assert_int_equal(progress.bytes, 4);
+	assert_int_equal(progress.size, 4);
+	blob_close(blob);
+}
+
+static void assert_no_part(uint64_t offset, uint64_t size, const char *text)
+{
+	struct err err;
+
+	assert_null(blob_open_part(shared, unit_path("parts"), offset, size, ABC, &err));
+	assert_message(ERR_DIGEST, text);
+}
+
+static void part_outside_of_the_file_is_refused(void **state)
+{
+	struct err err;
+
+	(void)state;
+	unit_write(unit_path("parts"), "..abcdef", 8);
+	assert_no_part(0, 9, "has 8 bytes, expected 9 from byte 0 on");
+	assert_no_part(8, 1, "has 8 bytes, expected 1 from byte 8 on");
+	assert_no_part(9, 0, "has 8 bytes, expected 0 from byte 9 on");
+	assert_no_part(UINT64_MAX, 2, "expected 2 from byte 18446744073709551615 on");
+	assert_no_part(2, UINT64_MAX, "expected 18446744073709551615 from byte 2 on");
+	assert_null(blob_open_part(shared, unit_path("none"), 0, 0, NULL, &err));
+	assert_message(ERR_NOT_FOUND, "none: No such file or directory");
+	assert_null(blob_open_part(shared, unit_path("parts"), 0, 1, "sha256:", &err));
+	assert_message(ERR_USAGE, "sha256: is not a digest");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1059,6 +1737,26 @@ int main(void)
 		cmocka_unit_test(zstd_that_wants_too_large_a_window_is_refused),
 		cmocka_unit_test(reader_may_stop_at_any_time),
 		cmocka_unit_test(bomb_is_stopped_by_its_reader),
+		cmocka_unit_test(reading_waits_for_what_has_yet_to_arrive),
+		cmocka_unit_test(mark_does_not_move_back),
+		cmocka_unit_test(reader_that_is_told_to_stop_does),
+		cmocka_unit_test(end_of_the_feeder_reaches_all_who_wait),
+		cmocka_unit_test(feeder_hears_the_verdict_once),
+		cmocka_unit_test(blob_that_cannot_be_kept_has_failed),
+		cmocka_unit_test(file_that_has_less_than_the_mark_is_found_out),
+		cmocka_unit_test(nothing_at_all_can_be_a_blob),
+		cmocka_unit_test(what_cannot_be_expected_is_refused),
+		cmocka_unit_test(file_may_be_replaced_by_another_midway),
+		cmocka_unit_test(descriptor_of_the_feeder_is_its_own),
+		cmocka_unit_test(close_waits_for_the_feeders_word),
+		cmocka_unit_test(blob_is_closed_before_it_has_arrived),
+		cmocka_unit_test(stalled_blob_does_not_keep_others_waiting),
+		cmocka_unit_test(several_arrive_at_once_and_are_read_along),
+		cmocka_unit_test(what_arrives_is_inflated_along),
+		cmocka_unit_test(inflation_ends_with_the_feeders_error),
+		cmocka_unit_test(part_of_a_file_is_a_blob),
+		cmocka_unit_test(part_without_a_digest_is_right_as_it_is),
+		cmocka_unit_test(part_outside_of_the_file_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
