@@ -28,6 +28,9 @@ struct fetcher {
 	struct fetch *waiting; /* for a job, in the order they came */
 };
 
+/* Whose the bytes are that the verifier judges. */
+enum origin { NOT_ALL_HERE, DOWNLOADED, STORED };
+
 /* All but what `lock` guards is the http thread's. */
 struct fetch {
 	struct fetcher *fetcher;
@@ -37,6 +40,7 @@ struct fetch {
 	int64_t size;
 	struct store *store;
 	struct store_partial partial; /* with a store */
+	enum origin origin;           /* set before the blob is told that all has come */
 	char *temp;
 	int fd;            /* where bytes are written: partial's, or of an unnamed file */
 	uint64_t written;  /* bytes there */
@@ -117,6 +121,14 @@ char *fetch_challenge(struct fetch *f)
 
 /* ---- the end ------------------------------------------------------------------------- */
 
+/* All bytes are there: the rest is the verifier's. */
+static void arrived(struct fetch *f)
+{
+	if (f->store)
+		f->origin = f->partial.whole ? STORED : DOWNLOADED;
+	blob_feed_end(f->blob, NULL);
+}
+
 static void release_job(struct fetch *f)
 {
 	if (!f->has_job)
@@ -159,14 +171,19 @@ static int settle(void *arg, bool right, struct err *err)
 	struct fetch *f = arg;
 	struct err ignored;
 
-	if (!f->store)
+	switch (f->origin) {
+	case DOWNLOADED:
+		if (right)
+			return store_commit(&f->partial, err);
+		store_restart(&f->partial, &ignored);
 		return 0;
-	if (f->partial.whole)
-		return right ? 0 : store_remove(f->store, f->digest, &ignored);
-	if (right)
-		return store_commit(&f->partial, err);
-	store_restart(&f->partial, &ignored);
-	return 0;
+	case STORED:
+		if (!right)
+			store_remove(f->store, f->digest, &ignored);
+		return 0;
+	default:
+		return 0;
+	}
 }
 
 static bool all_there(const struct fetch *f)
@@ -306,7 +323,7 @@ static void answer_came(struct fetch *f)
 		/* Without a length, an answer that is cut off looks whole. */
 		if (f->size != BLOB_SIZE_UNKNOWN && !all_there(f) && go_on(f, !f->no_range))
 			return;
-		blob_feed_end(f->blob, NULL);
+		arrived(f);
 		release_job(f);
 		return;
 	}
@@ -389,7 +406,7 @@ static void take_over_whole(struct fetch *f)
 		return;
 	}
 	feed_file(f, f->partial.fd);
-	blob_feed_end(f->blob, NULL);
+	arrived(f);
 	release_job(f);
 }
 
@@ -452,7 +469,7 @@ static int follow(struct fetch *f, struct err *err)
 static void go_on_from_here(struct fetch *f)
 {
 	if (all_there(f)) {
-		blob_feed_end(f->blob, NULL);
+		arrived(f);
 		release_job(f);
 	} else {
 		transfer(f);
