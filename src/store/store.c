@@ -380,8 +380,20 @@ int store_restart(struct store_partial *p, struct err *err)
 	return 0;
 }
 
+/* A file that nothing came into tells nothing. */
+static void remove_if_empty(const struct store_partial *p)
+{
+	cleanup(cleanup_free) char *path = path_in(p->store, "partial/", HEX(p->digest));
+	struct stat st;
+
+	if (path && fstat(p->fd, &st) == 0 && st.st_size == 0 && is_current(p->fd, path))
+		unlink(path);
+}
+
 void store_leave(struct store_partial *p)
 {
+	if (p->locked)
+		remove_if_empty(p);
 	if (p->fd >= 0)
 		close(p->fd); /* and with it the lock */
 	p->fd = -1;
