@@ -325,9 +325,9 @@ int blob_feed_file(struct blob *blob, int fd, struct err *err)
 
 	if (number < 0)
 		return err_errno(err, errno, "duplicate a descriptor");
-	pthread_mutex_lock(&blob->verifier->lock);
-	blob->fd = number;
-	pthread_mutex_unlock(&blob->verifier->lock);
+	/* Readers look at it once something has arrived, and from then on it stays. */
+	if (blob->fd < 0)
+		blob->fd = number;
 	return 0;
 }
 
