@@ -83,3 +83,53 @@ describe("progress", function()
     assert.equal(want, progress.new({ layers = 1 }).mode)
   end)
 end)
+
+describe("what is said meanwhile", function()
+  it("stays, elsewhere than on a terminal, as a line", function()
+    assert.equal("hello\n", show("plain", {}, nil, function(shown)
+      shown:say "hello"
+    end))
+  end)
+
+  it("is nothing where nothing is shown", function()
+    assert.equal("", show("none", { 1, 2 }, nil, function(shown)
+      shown:say "hello"
+      shown:note "retrying"
+      shown:start(1, { digest = DIGEST }) { bytes = 1, log = "retrying\n" }
+    end))
+  end)
+
+  it("is what is waited for, if anything is", function()
+    assert.equal("retrying in 1.0 s\n", show("plain", {}, nil, function(shown)
+      shown:note "retrying in 1.0 s"
+      shown:note ""
+    end))
+  end)
+
+  it("is each attempt that failed, once", function()
+    assert.equal("layer 2/3 sha256:0123456789ab: first\nlayer 2/3 sha256:0123456789ab: second\n"
+      .. "layer 2/3 sha256:0123456789ab  4.0 MiB in 5.0 s\n", show("plain", { 10, 15 }, nil, function(shown)
+        local update = shown:start(2, { digest = DIGEST, size = 4 * 1024 * 1024 })
+        update { bytes = 0, log = "first\nsecond\n" }
+        update { bytes = 1, note = "retrying" }
+        update { bytes = 1, log = "" }
+        shown:finish()
+      end))
+  end)
+
+  it("is in place of the numbers while it is waited for", function()
+    assert.equal("\r\27[Klayer 1/3 sha256:0123456789ab  retrying in 0.5 s"
+      .. "\r\27[Klayer 1/3 sha256:0123456789ab  0 B / 2 B", show("tty", { 0, 0, 0 }, 200, function(shown)
+        local update = shown:start(1, { digest = DIGEST, size = 2 })
+        update { bytes = 0, note = "retrying in 0.5 s" }
+        update { bytes = 0 }
+      end))
+  end)
+
+  it("takes the number of layers from the one who knows", function()
+    assert.equal("layer 4/7 sha256:0123456789ab  0 B in 1.0 s\n", show("plain", { 1, 2 }, nil, function(shown)
+      shown:start(4, { digest = DIGEST }, 7)
+      shown:finish()
+    end))
+  end)
+end)
