@@ -41,8 +41,8 @@ local image = source.resolve(options.ref, cli.source_options(options, shown))
 local epoch = cli.check(config.epoch(image.config, os.getenv "SOURCE_DATE_EPOCH"))
 
 -- 2. Fetch all layers at once, and put them on top of each other as they arrive,
---    oldest first; once more if bytes come damaged.
-local rootfs <close>, layers = image:twice(function()
+--    oldest first; anew if bytes come damaged.
+local rootfs <close>, layers = image:retry(function()
   local tree, reports, blobs = banger.rootfs { near = options.out }, {}, {}
   for i, layer in ipairs(image.layers) do
     blobs[i] = banger.fetch_blob(layer.source)

@@ -16,7 +16,8 @@ local NAME = "org.opencontainers.image.ref.name"
 local RESOLVED = "banger-lua.resolved"
 local USED = "banger-lua.used"
 
-local MAX_INDEX = 16 * 1024 * 1024 -- bytes of index.json
+-- index.json is our own: it may be larger than what a registry may send.
+local LIMITS = { bytes = 256 * 1024 * 1024, entries = 1000000 }
 
 ---@class banger.cache
 ---@field store table # core.store
@@ -84,14 +85,28 @@ local function describe(entry)
   }
 end
 
+local function read_index(path)
+  if not core.host.stat(path) then
+    return nil, "is missing"
+  end
+  local index, message = manifest.parse(core.host.read_file(path, LIMITS.bytes), nil, LIMITS)
+  if index and index.kind == "index" then
+    return index
+  end
+  return nil, message or "is no index"
+end
+
 ---What was pulled, in the order of the index.
+---@param lenient? boolean # an index that is damaged is as one that is empty: names are lost, blobs are not
 ---@return banger.cached[]
----Raises `layer` where the index is damaged.
-function Cache:list()
+---Raises `io` where the index is damaged.
+function Cache:list(lenient)
   local path = self.store:dir() .. "/index.json"
-  local index, message = manifest.parse(core.host.read_file(path, MAX_INDEX))
-  if not index or index.kind ~= "index" then
-    core.error("layer", ("%s %s; remove it to start anew"):format(path, message or "is no index"))
+  local index, message = read_index(path)
+  if not index and lenient then
+    return {}
+  elseif not index then
+    core.error("io", ("%s %s; the next pull writes it anew"):format(path, message))
   end
   local list = {}
   for i, entry in ipairs(index.entries) do
@@ -103,16 +118,20 @@ end
 local function encode_entry(image)
   local entry = image.entry
   local at = entry.platform
+  -- What other tools have noted there stays.
+  local notes = {}
+  for name, value in pairs(entry.annotations or {}) do
+    notes[name] = value
+  end
+  notes[NAME] = image.name
+  notes[RESOLVED] = image.resolved
+  notes[USED] = image.used and ("%d"):format(image.used) or nil
   return {
     mediaType = entry.media_type,
     digest = entry.digest,
     size = entry.size,
     platform = at and { os = at.os, architecture = at.architecture, variant = at.variant } or nil,
-    annotations = {
-      [NAME] = image.name,
-      [RESOLVED] = image.resolved,
-      [USED] = image.used and ("%d"):format(image.used) or nil,
-    },
+    annotations = notes,
   }
 end
 
@@ -148,7 +167,7 @@ function Cache:record(image, now)
   end
   local lock <close> = self.store:lock() -- luacheck: ignore
   local kept = {}
-  for _, other in ipairs(self:list()) do
+  for _, other in ipairs(self:list(true)) do
     if other.name ~= image.name or not same_platform(other.entry.platform, image.entry.platform) then
       kept[#kept + 1] = other
     end
@@ -163,7 +182,7 @@ end
 ---@return string? digest
 function Cache:resolved(name)
   local latest
-  for _, image in ipairs(self:list()) do
+  for _, image in ipairs(self:list(true)) do
     if image.name == name and image.resolved and (not latest or (image.used or 0) > (latest.used or 0)) then
       latest = image
     end
@@ -203,11 +222,16 @@ end
 
 -- ---- what is of use --------------------------------------------------------------------
 
-local function mark_manifest(cache, hash, sizes)
+local function mark_manifest(cache, hash, sizes, depth)
   sizes[hash] = cache.store:size(hash)
   local text = cache:read(hash, manifest.max_manifest)
   local parsed = text and manifest.parse(text)
-  if not parsed or parsed.kind ~= "manifest" then
+  if not parsed then
+    return
+  elseif parsed.kind == "index" then
+    for _, entry in ipairs(depth < manifest.max_depth and parsed.entries or {}) do
+      mark_manifest(cache, entry.digest, sizes, depth + 1)
+    end
     return
   end
   sizes[parsed.config.digest] = cache.store:size(parsed.config.digest)
@@ -224,7 +248,7 @@ function Cache:blobs(image)
   if image.resolved then
     sizes[image.resolved] = self.store:size(image.resolved)
   end
-  mark_manifest(self, image.entry.digest, sizes)
+  mark_manifest(self, image.entry.digest, sizes, 0)
   return sizes
 end
 

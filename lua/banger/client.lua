@@ -24,14 +24,13 @@ local HOSTS = { ["docker.io"] = "registry-1.docker.io" }
 ---@field options banger.client_options
 ---@field base string? # "https://host", once it is known how it is spoken to
 ---@field authorization table<string, string> # the header by scope
----@field issued table<string, number> # when, by scope: what is refused at once is refused
 local Client = {}
 Client.__index = Client
 
 ---@param options banger.client_options
 ---@return banger.client
 function M.new(options)
-  return setmetatable({ options = options, authorization = {}, answers = {} }, Client)
+  return setmetatable({ options = options, authorization = {} }, Client)
 end
 
 -- ---- transport ------------------------------------------------------------------
@@ -47,9 +46,12 @@ local function number(getenv, name)
 end
 
 -- libcurl reads the environment as curl does, which knows HTTP_PROXY in lower case
--- only; the programs people compare with know both.
+-- only, and sends what is for this machine to the proxy too; the programs people
+-- compare with do not.
 local function proxy_for(url, getenv)
-  if url:find "^http:" and not getenv "http_proxy" then
+  if is_loopback(url:match "^%w+://([^/]+)" or "") then
+    return ""
+  elseif url:find "^http:" and not getenv "http_proxy" then
     local proxy = getenv "HTTP_PROXY"
     return proxy ~= "" and proxy or nil
   end
@@ -179,7 +181,7 @@ function Client:fetch_token(params, scope, found)
     core.error("network", ("%s answers %d when asked for a token"):format(params.realm, answer.status))
   end
   local object, message = json.decode(answer.body)
-  local token = object and (object.token or object.access_token)
+  local token = object and (object.token ~= "" and object.token or object.access_token)
   if type(token) ~= "string" or token == "" or token:find "[^\x21-\x7e]" then
     core.error("network", ("%s gives no token: the answer %s"):format(params.realm, message or "has none in it"))
   end
@@ -302,6 +304,9 @@ function Client:ask(path, rest, options)
   for _ = 1, MAX_ANSWERS do
     if answer.status ~= 401 then
       return answer
+    elseif answer.elsewhere then
+      core.error("auth", ("%s: the registry sends us to %s, which wants credentials that are not for it"):format(
+        self.options.name, answer.url))
     end
     self:authorize(answer.headers["www-authenticate"], path, self.authorization[path])
     answer = self:ask_once(self.base, path, rest, options)

@@ -164,8 +164,8 @@ local function parse_image(object, media_type)
   return { kind = "manifest", media_type = media_type, config = config, layers = list }
 end
 
-local function parse_index(object, media_type)
-  local entries, message = parse_list(object.manifests, "manifest", M.max_entries)
+local function parse_index(object, media_type, limit)
+  local entries, message = parse_list(object.manifests, "manifest", limit)
   if not entries then
     return nil, message
   end
@@ -192,11 +192,13 @@ end
 ---Parse a manifest or an index.
 ---@param text string
 ---@param media_type? string # what it was announced as
+---@param limits? { bytes: integer, entries: integer } # default max_manifest, max_entries
 ---@return banger.manifest?
 ---@return string? message # what is wrong, fit to follow the document's name, when the manifest is nil
-function M.parse(text, media_type)
-  if #text > M.max_manifest then
-    return nil, ("has %d bytes; at most %d are accepted"):format(#text, M.max_manifest)
+function M.parse(text, media_type, limits)
+  limits = limits or { bytes = M.max_manifest, entries = M.max_entries }
+  if #text > limits.bytes then
+    return nil, ("has %d bytes; at most %d are accepted"):format(#text, limits.bytes)
   end
   local object, message = json.decode(text)
   if not object then
@@ -210,9 +212,12 @@ function M.parse(text, media_type)
   if not kind then
     return nil, found
   end
-  local parse = kind == "index" and parse_index or parse_image
   local result
-  result, message = parse(object, found)
+  if kind == "index" then
+    result, message = parse_index(object, found, limits.entries)
+  else
+    result, message = parse_image(object, found)
+  end
   return result, message and "is malformed: " .. message
 end
 

@@ -184,9 +184,11 @@ end
 
 function Registry:refuse(answer)
   local name = reference.format(self.ref)
+  local given = self.options.text
   local what = describe_errors(answer.body)
   if answer.status == 404 then
-    core.error("not_found", ("%s is not in the registry%s"):format(name, what))
+    local as = given and given ~= name and (" (given as %s)"):format(given) or ""
+    core.error("not_found", ("%s%s is not in the registry%s"):format(name, as, what))
   elseif answer.status == 403 then
     core.error("auth", ("%s: the registry refuses access%s"):format(name, what))
   elseif is_html(answer) then
@@ -221,10 +223,10 @@ end
 
 local ATTEMPTS = 2 -- at bytes that do not match their digest
 
-local function fetch_document(at, rest, limit, expected)
+local function fetch_document(at, rest, limit, expected, tries)
   local answer, found
   for _ = 1, ATTEMPTS do
-    answer = at.client:ask(at.path, rest, { accept = ACCEPT, limit = limit })
+    answer = at.client:ask(at.path, rest, { accept = ACCEPT, limit = limit, tries = tries })
     if answer.status ~= 200 then
       return nil, answer
     end
@@ -244,7 +246,8 @@ end
 function Registry:fetch_manifest(rest, expected)
   local places = self.at and { self.at } or self:endpoints()
   for i, at in ipairs(places) do
-    local ok, answer, found = pcall(fetch_document, at, rest, manifest.max_manifest, expected)
+    local tries = i < #places and 1 or nil
+    local ok, answer, found = pcall(fetch_document, at, rest, manifest.max_manifest, expected, tries)
     if ok and answer then
       self.at = at
       return answer, found
@@ -288,7 +291,8 @@ end
 function Registry:head(tag)
   local places = self:endpoints()
   for i, at in ipairs(places) do
-    local ok, answer = pcall(at.client.ask, at.client, at.path, "manifests/" .. tag, { method = "HEAD", accept = ACCEPT })
+    local ok, answer = pcall(at.client.ask, at.client, at.path, "manifests/" .. tag,
+      { method = "HEAD", accept = ACCEPT, tries = i < #places and 1 or nil })
     if ok and answer.status == 200 then
       self.at = at
       return answer.headers["docker-content-digest"]
@@ -365,6 +369,14 @@ function Registry:read(descriptor, limit, what)
   if descriptor.size > limit then
     core.error("network", ("%s has %d bytes; at most %d are accepted"):format(what, descriptor.size, limit))
   end
+  local text = self:read_any(descriptor, limit, what)
+  if #text ~= descriptor.size then
+    core.error("digest", ("%s has %d bytes, %d expected"):format(what, #text, descriptor.size))
+  end
+  return text
+end
+
+function Registry:read_any(descriptor, limit, what)
   local text = self:cached(descriptor.digest, limit)
   if text then
     return text

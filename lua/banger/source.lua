@@ -141,23 +141,38 @@ function Image:remember()
   end
 end
 
----Do something that reads all layers; once more if bytes turn out to be damaged. A
----download may go wrong, or a disk: what was found to be wrong is not used again.
+-- The blob that an error says is not what its digest says.
+local function damaged_blob(problem)
+  if core.is_error(problem) and problem.code == "digest" then
+    return problem.message:match "blob (sha256:%x+)"
+  end
+end
+
+---Do something that reads all layers, anew when bytes turn out to be damaged: a
+---download may go wrong, or a disk. What was found to be wrong is not used again, and
+---what is wrong a second time is an error.
 ---@generic T
 ---@param act fun(): T
 ---@return T
 ---Raises what `act` does.
-function Image:twice(act)
-  local result = table.pack(pcall(act))
-  local again = not result[1] and core.is_error(result[2]) and result[2].code == "digest" and self.source.remember
-  if again then
-    collectgarbage() -- what the first try holds, on the disk above all
+function Image:retry(act)
+  local failed = {}
+  while true do
+    local hash
+    do
+      local result = table.pack(pcall(act))
+      if result[1] then
+        return table.unpack(result, 2, result.n)
+      end
+      hash = self.source.remember and damaged_blob(result[2])
+      if not hash or failed[hash] then
+        error(result[2], 0)
+      end
+    end
+    failed[hash] = true
+    collectgarbage() -- what this try holds, on the disk above all
     self:locate()
-    return act()
-  elseif not result[1] then
-    error(result[2], 0)
   end
-  return table.unpack(result, 2, result.n)
 end
 
 local function wanted_platform(text)
@@ -187,7 +202,7 @@ function M.resolve(text, options)
   if not ref then
     core.error("usage", message)
   end
-  local source = M.transports[ref.transport](ref, options)
+  local source = M.transports[ref.transport](ref, setmetatable({ text = text }, { __index = options }))
   local found, entry, settled = find_manifest(source, ref, want)
   local parsed = read_config(source, found)
   if not settled and (options.platform or source.remember) then

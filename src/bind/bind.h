@@ -17,6 +17,10 @@ void bind_open(lua_State *L);
  * compile. -1 with nothing pushed when there is no such file. */
 int bind_load_embedded(lua_State *L, const char *name);
 
+/* Push the bytes of a compiled-in file. False with nothing pushed when there is no such
+ * file. */
+bool bind_push_embedded(lua_State *L, const char *name);
+
 /* Raise `err` as an error object: a table with `code`, `message`, `needed` and
  * `given` (bytes, with no_space only) and `signal` (with interrupted only),
  * whose __tostring is the message. */

@@ -14,6 +14,14 @@ static int embedded(lua_State *L)
 	return 1;
 }
 
+/* resource(name): the bytes of the compiled-in file of that name, or nil. */
+static int resource(lua_State *L)
+{
+	if (!bind_push_embedded(L, luaL_checkstring(L, 1)))
+		lua_pushnil(L);
+	return 1;
+}
+
 int luaopen_banger_core(lua_State *L)
 {
 	lua_newtable(L);
@@ -23,6 +31,8 @@ int luaopen_banger_core(lua_State *L)
 	lua_setfield(L, -2, "prefix");
 	lua_pushcfunction(L, embedded);
 	lua_setfield(L, -2, "embedded");
+	lua_pushcfunction(L, resource);
+	lua_setfield(L, -2, "resource");
 	bind_error(L);
 	bind_host(L);
 	bind_http(L);

@@ -22,6 +22,15 @@ static const struct embedded_file *find(const char *name)
 	return file->name ? file : NULL;
 }
 
+bool bind_push_embedded(lua_State *L, const char *name)
+{
+	const struct embedded_file *file = find(name);
+
+	if (file)
+		lua_pushlstring(L, file->data, (size_t)(file->end - file->data));
+	return file != NULL;
+}
+
 static bool has_prefix(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;

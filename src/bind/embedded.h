@@ -1,5 +1,5 @@
-/* The Lua modules and recipes compiled into the binary, by name:
- * "banger/init.lua", "argparse.lua", "recipes/pull.lua". */
+/* The Lua modules, recipes and guest programs compiled into the binary, by name:
+ * "banger/init.lua", "argparse.lua", "recipes/pull.lua", "guest/banger-init-amd64". */
 #ifndef BANGER_BIND_EMBEDDED_H
 #define BANGER_BIND_EMBEDDED_H
 

@@ -84,7 +84,7 @@ static void push_headers(lua_State *L, const char *headers)
 	}
 }
 
-/* http(request [, limit]): { status=, url=, headers=, body= } */
+/* http(request [, limit]): { status=, url=, elsewhere=, headers=, body= } */
 static int http_request(lua_State *L)
 {
 	struct bind_net *net;
@@ -104,10 +104,12 @@ static int http_request(lua_State *L)
 	bind_read_request(L, 1, "http", &request);
 	if (http_ask(net->http, &request, limit, idle, call, &call->answer, &err) < 0)
 		return bind_raise(L, &err);
-	lua_createtable(L, 0, 4);
+	lua_createtable(L, 0, 5);
 	bind_set_integer(L, "status", call->answer.status);
 	lua_pushstring(L, call->answer.url);
 	lua_setfield(L, -2, "url");
+	lua_pushboolean(L, call->answer.elsewhere);
+	lua_setfield(L, -2, "elsewhere");
 	push_headers(L, call->answer.headers);
 	lua_setfield(L, -2, "headers");
 	lua_pushlstring(

@@ -55,6 +55,8 @@ struct fetch {
 	bool no_range;
 	bool bad_range;
 	bool bad_page;
+	bool elsewhere;
+	bool followed; /* bytes of another process's were read */
 	long status;
 	unsigned answers, restarts;
 	struct err err;       /* of the start of the thread's work */
@@ -224,7 +226,9 @@ static int take_head(void *arg, const struct http_response *r, struct err *err)
 
 	f->status = r->status;
 	f->refused = r->status != 200 && r->status != 206;
-	if (r->status == 401) {
+	f->elsewhere = r->elsewhere;
+	/* Credentials are the registry's that was asked, and of nobody it sends us to. */
+	if (r->status == 401 && !r->elsewhere && !f->more_used) {
 		challenge = http_header(r->headers, "www-authenticate");
 		pthread_mutex_lock(&f->lock);
 		free(f->challenge);
@@ -297,7 +301,8 @@ static void refuse_status(struct fetch *f)
 			     : f->status == 401 || f->status == 403 ? ERR_AUTH
 								    : ERR_NETWORK;
 
-	snprintf(text, sizeof(text), "%s answers %ld%s", f->http.url, f->status,
+	snprintf(text, sizeof(text), "%.*s answers %ld%s", (int)strcspn(f->http.url, "?"),
+		f->http.url, f->status,
 		f->status == 404   ? ", not found"
 		: f->status == 401 ? ", credentials wanted"
 		: f->status == 403 ? ", forbidden"
@@ -341,6 +346,9 @@ static void answer_came(struct fetch *f)
 			fail_with(f, ERR_DIGEST, "the server has fewer bytes than it should");
 		return;
 	}
+	/* An URL that was signed for a while, perhaps: the registry gives another. */
+	if (f->status == 403 && f->elsewhere && go_on(f, !f->no_range))
+		return;
 	if (!try_elsewhere(f))
 		refuse_status(f);
 }
@@ -392,20 +400,11 @@ static void feed_file(struct fetch *f, int fd)
 	blob_feed(f->blob, size);
 }
 
-/* It is in the store by now: read what another process has made. One of another size
- * is none. */
+/* It is in the store by now: read what is there. Of what size it is, right or not, is
+ * for the verifier to say. */
 static void take_over_whole(struct fetch *f)
 {
-	struct err err;
-
-	if (f->size != BLOB_SIZE_UNKNOWN && file_size(f->partial.fd) != (uint64_t)f->size) {
-		store_leave(&f->partial);
-		if (store_remove(f->store, f->digest, &err) < 0 ||
-			http_later(f->fetcher->http, begin, f, 0, &err) < 0)
-			fail(f, &err);
-		return;
-	}
-	feed_file(f, f->partial.fd);
+	blob_feed(f->blob, file_size(f->partial.fd));
 	arrived(f);
 	release_job(f);
 }
@@ -451,6 +450,10 @@ static int join(struct fetch *f, struct err *err)
 
 	if (store_join(f->store, f->digest, &f->partial, err) < 0)
 		return -1;
+	/* Its bytes were wrong and it began anew: so have we to. */
+	if (before >= 0 && f->partial.fd != before && !f->partial.whole && f->followed)
+		return err_set(err, ERR_DIGEST,
+			"another process found that what it had downloaded is damaged");
 	if (f->partial.fd != before || f->partial.whole)
 		return blob_feed_file(f->blob, f->partial.fd, err);
 	return 0;
@@ -461,6 +464,7 @@ static int follow(struct fetch *f, struct err *err)
 {
 	set_note(f, "another process is downloading it");
 	feed_file(f, f->partial.fd);
+	f->followed = f->followed || file_size(f->partial.fd) > 0;
 	release_job(f);
 	return http_later(f->fetcher->http, begin, f, FOLLOW_MS, err);
 }

@@ -31,6 +31,7 @@ static int take_head(void *arg, const struct http_response *r, struct err *err)
 
 	http_answer_free(a);
 	a->status = r->status;
+	a->elsewhere = r->elsewhere;
 	a->url = strdup(r->url);
 	a->headers = strdup(r->headers);
 	return a->url && a->headers ? 0 : err_set(err, ERR_NO_MEMORY, "out of memory");

@@ -7,7 +7,8 @@
 
 struct http_answer {
 	long status;
-	char *url;     /* that answered */
+	char *url; /* that answered, without a query */
+	bool elsewhere;
 	char *headers; /* as in http_response */
 	struct buf body;
 };

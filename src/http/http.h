@@ -38,7 +38,8 @@ struct http_request {
 
 struct http_response {
 	long status;
-	const char *url;          /* that answered, after redirects */
+	const char *url;          /* that answered, after redirects, without a query */
+	bool elsewhere;           /* and it is of another host than the one asked */
 	const char *content_type; /* "" if none */
 	const char *headers;      /* "name: value\n" each, names in lower case */
 	int64_t length;           /* of the body, -1: unknown */

@@ -34,6 +34,7 @@ struct http_transfer {
 	bool swallow;   /* the answer is to be retried: nobody wants its body */
 	bool failed;    /* err says why */
 	char error[CURL_ERROR_SIZE];
+	char url[512]; /* that answered, for people */
 };
 
 /* ---- the answer ------------------------------------------------------------------- */
@@ -160,6 +161,21 @@ static bool will_retry_status(const struct http_transfer *t)
 	       retry_after(t) <= HTTP_RETRY_AFTER_MAX;
 }
 
+static size_t origin_len(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	return host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?#") : 0;
+}
+
+/* Whether it is the host that was asked that answers. */
+static bool same_origin(const char *a, const char *b)
+{
+	size_t len = origin_len(a);
+
+	return len && len == origin_len(b) && strncasecmp(a, b, len) == 0;
+}
+
 static int deliver_head(struct http_transfer *t)
 {
 	struct http_response r = {.status = status_of(t), .content_type = "", .url = ""};
@@ -173,8 +189,12 @@ static int deliver_head(struct http_transfer *t)
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	r.length = length;
 	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &text);
-	if (text)
-		r.url = text;
+	if (text) {
+		r.elsewhere = !same_origin(text, t->request.url);
+		/* A query may be a signature: nobody's business. */
+		snprintf(t->url, sizeof(t->url), "%.*s", (int)strcspn(text, "?"), text);
+		r.url = t->url;
+	}
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &text);
 	if (text)
 		r.content_type = text;
@@ -223,6 +243,7 @@ static int set_tls(struct http_transfer *t)
 		curl_easy_setopt(t->easy, CURLOPT_SSLCERT, rq->cert);
 	if (rq->key)
 		curl_easy_setopt(t->easy, CURLOPT_SSLKEY, rq->key);
+	curl_easy_setopt(t->easy, CURLOPT_KEYPASSWD, ""); /* or OpenSSL asks the terminal */
 	return 0;
 }
 
@@ -232,7 +253,9 @@ static void set_protocols(struct http_transfer *t)
 	bool secure = strncasecmp(t->request.url, "https:", 6) == 0;
 
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, 1L);
+	/* What is posted is a secret: it goes where it was meant to go, or nowhere. */
+	curl_easy_setopt(
+		t->easy, CURLOPT_FOLLOWLOCATION, strcmp(t->request.method, "POST") == 0 ? 0L : 1L);
 	curl_easy_setopt(t->easy, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 	curl_easy_setopt(t->easy, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
 	curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
@@ -274,6 +297,10 @@ static void set_options(struct http_transfer *t)
 	curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
 	curl_easy_setopt(t->easy, CURLOPT_URL, t->request.url);
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* A name server that is silent does not keep us from ending. */
+	curl_easy_setopt(t->easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
 	curl_easy_setopt(t->easy, CURLOPT_USERAGENT, "banger-lua/" BANGER_VERSION);
 	curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->error);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS);

@@ -101,8 +101,7 @@ static int make_layout(struct store *s, struct err *err)
 		err);
 }
 
-/* Tried, not asked: root may write where a mode says no, and nobody may on a file
- * system mounted read-only. */
+/* access() knows of root's rights, and of file systems mounted read-only. */
 static bool can_write(const struct store *s)
 {
 	cleanup(cleanup_free) char *path = path_in(s, "partial", "");
@@ -128,6 +127,8 @@ static int enter(struct store *s, struct err *err)
 		return err_errno(err, errno, "open %s", path);
 	/* Whoever holds it alone is tidying up: that takes no time. */
 	while (flock(s->users, LOCK_SH | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_errno(err, errno, "lock %s", path);
 		if (interrupt_check(err) < 0)
 			return -1;
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
@@ -364,6 +365,8 @@ int store_commit(struct store_partial *p, struct err *err)
 
 	if (!from || !to)
 		return no_memory(err);
+	if (!is_current(p->fd, from))
+		return err_set(err, ERR_IO, "%s was taken away while it was written", from);
 	if (rename(from, to) < 0)
 		return err_errno(err, errno, "rename %s to %s", from, to);
 	return 0;
@@ -375,7 +378,7 @@ int store_restart(struct store_partial *p, struct err *err)
 
 	if (!path)
 		return no_memory(err);
-	if (unlink(path) < 0 && errno != ENOENT)
+	if (is_current(p->fd, path) && unlink(path) < 0)
 		return err_errno(err, errno, "remove %s", path);
 	return 0;
 }

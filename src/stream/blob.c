@@ -73,16 +73,18 @@ static int hash_more(struct verifier *v, struct blob *blob, size_t len, struct e
 	return 0;
 }
 
-/* All is hashed: is it right? */
-static int judge(struct blob *blob, struct err *err)
+/* All is hashed: are the bytes those of the digest, and as many as they should be? */
+static int judge(struct blob *blob, bool *right, struct err *err)
 {
 	char found[DIGEST_TEXT_SIZE];
 
 	digest_final(blob->hash, found);
+	*right = !blob->digest[0] || strcmp(found, blob->digest) == 0;
 	if (blob->size != BLOB_SIZE_UNKNOWN && blob->verified != (uint64_t)blob->size)
-		return err_set(err, ERR_DIGEST, "blob %s: has %llu bytes, expected %lld",
-			blob_name(blob), (unsigned long long)blob->verified, (long long)blob->size);
-	if (blob->digest[0] && strcmp(found, blob->digest) != 0)
+		return err_set(err, ERR_DIGEST, "blob %s: has %llu bytes, expected %lld%s%s",
+			blob_name(blob), (unsigned long long)blob->verified, (long long)blob->size,
+			*right ? "" : "; its content has the digest ", *right ? "" : found);
+	if (!*right)
 		return err_set(err, ERR_DIGEST, "blob %s: its content has the digest %s%s%s%s",
 			blob->digest, found, blob->path ? " (" : "", blob->path ? blob->path : "",
 			blob->path ? ")" : "");
@@ -105,7 +107,7 @@ static void verify_some(struct verifier *v, struct blob *blob)
 {
 	size_t len = READ_SIZE;
 	struct err err = {0};
-	bool last = false;
+	bool last, right = false;
 	int rc;
 
 	if (blob->arrived - blob->verified < len)
@@ -113,9 +115,8 @@ static void verify_some(struct verifier *v, struct blob *blob)
 	last = !len;
 	v->current = blob;
 	pthread_mutex_unlock(&v->lock);
-	rc = last ? judge(blob, &err) : hash_more(v, blob, len, &err);
-	if ((last || rc < 0) && blob->verdict &&
-		blob->verdict(blob->verdict_arg, rc == 0, &err) < 0)
+	rc = last ? judge(blob, &right, &err) : hash_more(v, blob, len, &err);
+	if ((last || rc < 0) && blob->verdict && blob->verdict(blob->verdict_arg, right, &err) < 0)
 		rc = -1;
 	pthread_mutex_lock(&v->lock);
 	v->current = NULL;

@@ -45,8 +45,8 @@ struct blob *blob_open(struct verifier *verifier, const char *path, const char *
 struct blob *blob_open_part(struct verifier *verifier, const char *path, uint64_t offset,
 	uint64_t size, const char *digest, struct err *err);
 
-/* The verifier thread's word to a feeder, once: whether the whole blob is right.
- * -1 fails the blob after all. */
+/* The verifier thread's word to a feeder, once: whether the bytes are those of the
+ * digest (their number may still not be the expected one). -1 fails the blob. */
 typedef int blob_verdict_fn(void *arg, bool right, struct err *err);
 
 /* A blob of which nothing has arrived; `size` may be BLOB_SIZE_UNKNOWN. */

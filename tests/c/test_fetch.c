@@ -952,28 +952,45 @@ static void damaged_partial_file_is_gone_afterwards(void **state)
 	store_close(s);
 }
 
-static void damaged_blob_is_fetched_again(void **state)
+/* Found out by reading it: so that takes a second try. */
+static void damaged_blob_is_gone_afterwards(void **state)
 {
-	struct store *s = open_store("shorter");
+	struct store *s = open_store("rotten");
 	char path[300];
 
 	(void)state;
 	need_server();
-	snprintf(path, sizeof(path), "shorter/blobs/sha256/%s", blob_digest + 7);
+	snprintf(path, sizeof(path), "rotten/blobs/sha256/%s", blob_digest + 7);
 	unit_write(unit_path(path), blob_data, SIZE - 1);
-	assert_arrives(start_from(s, "file/blob"));
-	assert_stored("shorter");
-	assert_asked("GET /file/blob - -\n");
-	/* Of the right size: that takes a second try. */
-	unlink(unit_path("log"));
+	assert_fails(start_from(s, "file/blob"), ERR_DIGEST, "has 299999 bytes, expected 300000");
+	assert_empty("rotten");
 	blob_data[7] ^= 1;
 	unit_write(unit_path(path), blob_data, SIZE);
 	blob_data[7] ^= 1;
-	assert_fails(start_from(s, "file/blob"), ERR_DIGEST, "its content has the digest");
-	assert_empty("shorter");
+	assert_fails(start_from(s, "file/blob"), ERR_DIGEST, "its content has the digest sha256:");
+	assert_empty("rotten");
 	assert_asked("");
 	assert_arrives(start_from(s, "file/blob"));
-	assert_stored("shorter");
+	assert_stored("rotten");
+	store_close(s);
+}
+
+static void right_blob_of_which_another_size_is_expected_stays(void **state)
+{
+	struct store *s = open_store("sizes");
+	struct fetch_request rq;
+
+	(void)state;
+	need_server();
+	assert_arrives(start_from(s, "file/blob"));
+	rq = fetch_request_of(s, "file/blob");
+	rq.size = (int64_t)SIZE + 1;
+	assert_fails(start_fetch(&rq), ERR_DIGEST, "has 300000 bytes, expected 300001");
+	rq.size = 5;
+	assert_fails(start_fetch(&rq), ERR_DIGEST, "has 300000 bytes, expected 5");
+	assert_stored("sizes");
+	assert_arrives(start_from(s, "file/blob"));
+	assert_asked("GET /file/blob - -\n");
 	store_close(s);
 }
 
@@ -1174,6 +1191,49 @@ static void other_places_are_tried(void **state)
 	store_close(s);
 }
 
+/* An author of images is not a registry: its servers get no credentials. */
+static void other_places_may_ask_for_nothing(void **state)
+{
+	const char *const urls[] = {url_of("auth/blob")};
+	struct store *s = open_store("asking");
+	struct fetch_request rq;
+	struct fetch *f;
+	struct err err;
+
+	(void)state;
+	need_server();
+	rq = fetch_request_of(s, "none/blob");
+	rq.more_urls = urls;
+	rq.more_count = 1;
+	f = start_fetch(&rq);
+	for (int i = 0; i < 20; i++) {
+		usleep(10000);
+		assert_null(fetch_challenge(f));
+	}
+	assert_error(blob_wait(fetch_blob(f), &err), ERR_AUTH, "/auth/blob answers 401");
+	fetch_close(f);
+	store_close(s);
+}
+
+static void other_places_get_no_headers(void **state)
+{
+	static const char *const headers[] = {"Authorization: Bearer mine"};
+	const char *const urls[] = {url_of("file/blob")};
+	struct store *s = open_store("headers");
+	struct fetch_request rq;
+
+	(void)state;
+	need_server();
+	rq = fetch_request_of(s, "none/blob");
+	rq.http.headers = headers;
+	rq.http.header_count = 1;
+	rq.more_urls = urls;
+	rq.more_count = 1;
+	assert_arrives(start_fetch(&rq));
+	assert_asked("GET /none/blob - Bearer_mine\nGET /file/blob - -\n");
+	store_close(s);
+}
+
 static void attempts_that_failed_are_told(void **state)
 {
 	struct store *s = open_store("told");
@@ -1271,7 +1331,8 @@ int main(void)
 		cmocka_unit_test(server_without_ranges_sends_all_again),
 		cmocka_unit_test(what_is_there_is_not_fetched_again),
 		cmocka_unit_test(damaged_partial_file_is_gone_afterwards),
-		cmocka_unit_test(damaged_blob_is_fetched_again),
+		cmocka_unit_test(damaged_blob_is_gone_afterwards),
+		cmocka_unit_test(right_blob_of_which_another_size_is_expected_stays),
 		cmocka_unit_test(closed_midway_it_goes_on_later),
 		cmocka_unit_test(fetch_is_closed_at_any_time),
 		cmocka_unit_test(one_downloads_and_the_others_follow),
@@ -1280,6 +1341,8 @@ int main(void)
 		cmocka_unit_test(challenge_that_is_not_met_fails),
 		cmocka_unit_test(refusals_say_what_they_are),
 		cmocka_unit_test(other_places_are_tried),
+		cmocka_unit_test(other_places_may_ask_for_nothing),
+		cmocka_unit_test(other_places_get_no_headers),
 		cmocka_unit_test(attempts_that_failed_are_told),
 		cmocka_unit_test(no_more_downloads_than_jobs),
 		cmocka_unit_test(what_cannot_be_fetched_is_refused),

@@ -1239,6 +1239,7 @@ static void end_of_the_feeder_reaches_all_who_wait(void **state)
 	assert_int_equal(verdict.calls, 0);
 }
 
+/* `message`: of the failure, if it is one. */
 static void assert_verdict(const char *digest, int64_t size, bool right, const char *message)
 {
 	struct verdict verdict = {0};
@@ -1254,17 +1255,17 @@ static void assert_verdict(const char *digest, int64_t size, bool right, const c
 	assert_int_equal(blob_wait_briefly(blob, &err), 1);
 	assert_int_equal(verdict.calls, 0);
 	blob_feed_end(blob, NULL);
-	if (right)
-		assert_ok(blob_wait(blob, &err));
-	else
+	if (message)
 		assert_error(blob_wait(blob, &err), ERR_DIGEST, message);
+	else
+		assert_ok(blob_wait(blob, &err));
 	assert_int_equal(verdict.calls, 1);
 	assert_int_equal(verdict.right, right);
-	assert_int_equal(blob_wait(blob, &err), right ? 0 : -1);
+	assert_int_equal(blob_wait(blob, &err), message ? -1 : 0);
 	assert_reads(blob, 0, "abcdef");
 	assert_reads(blob, 6, "");
 	blob_progress(blob, &progress);
-	assert_int_equal(progress.state, right ? BLOB_DONE : BLOB_FAILED);
+	assert_int_equal(progress.state, message ? BLOB_FAILED : BLOB_DONE);
 	assert_int_equal(progress.bytes, 6);
 	blob_close(blob);
 	assert_int_equal(verdict.calls, 1);
@@ -1277,8 +1278,16 @@ static void feeder_hears_the_verdict_once(void **state)
 	assert_verdict(ABCDEF, BLOB_SIZE_UNKNOWN, true, NULL);
 	assert_verdict(ABC, 6, false, "blob " ABC ": its content has the digest " ABCDEF);
 	assert_verdict(ABC, BLOB_SIZE_UNKNOWN, false, "its content has the digest " ABCDEF);
-	assert_verdict(ABCDEF, 7, false, "blob " ABCDEF ": has 6 bytes, expected 7");
-	assert_verdict(ABCDEF, 5, false, "blob " ABCDEF ": has 6 bytes, expected 5");
+	assert_verdict(ABC, 7, false,
+		"blob " ABC ": has 6 bytes, expected 7; its content has the digest " ABCDEF);
+}
+
+/* Then it is who expects another size that is wrong. */
+static void bytes_of_the_digest_are_right_whatever_their_number(void **state)
+{
+	(void)state;
+	assert_verdict(ABCDEF, 7, true, "blob " ABCDEF ": has 6 bytes, expected 7");
+	assert_verdict(ABCDEF, 5, true, "blob " ABCDEF ": has 6 bytes, expected 5");
 }
 
 static void blob_that_cannot_be_kept_has_failed(void **state)
@@ -1742,6 +1751,7 @@ int main(void)
 		cmocka_unit_test(reader_that_is_told_to_stop_does),
 		cmocka_unit_test(end_of_the_feeder_reaches_all_who_wait),
 		cmocka_unit_test(feeder_hears_the_verdict_once),
+		cmocka_unit_test(bytes_of_the_digest_are_right_whatever_their_number),
 		cmocka_unit_test(blob_that_cannot_be_kept_has_failed),
 		cmocka_unit_test(file_that_has_less_than_the_mark_is_found_out),
 		cmocka_unit_test(nothing_at_all_can_be_a_blob),

@@ -64,6 +64,15 @@ function core.is_error(value) end
 ---```
 function core.embedded(name) end
 
+---The bytes of a file compiled into the binary.
+---@param name string # such as "guest/banger-init-amd64"
+---@return string? # nil when there is none
+---@example
+---```lua
+---local init = core.resource "guest/banger-init-arm64"
+---```
+function core.resource(name) end
+
 ---Where a blob is: in a file (`path`) or on the network (`url`). `source.resolve` gives
 ---these for the layers of an image.
 ---@class banger.fetch_options : banger.http_options

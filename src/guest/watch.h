@@ -1,0 +1,26 @@
+/* PID 1's work while the program runs. Only for PID 1: it signals every process. */
+#ifndef BANGER_GUEST_WATCH_H
+#define BANGER_GUEST_WATCH_H
+
+#include <sys/types.h>
+
+struct watch {
+	pid_t program;
+	int stop_signal;
+	int stop_seconds;
+};
+
+/* Hold all signals for watch_run; before the program is started, so that none is lost.
+ * In the program, watch_release undoes it and gives every signal its default. */
+void watch_hold(void);
+void watch_release(void);
+
+/* Wait until the program has ended; its status as waitpid gives it. Everything that
+ * ends is reaped, signals are passed on to the program; SIGTERM, SIGPWR and the SIGINT
+ * of Ctrl-Alt-Del send it its stop signal, and after stop_seconds SIGKILL to all. */
+int watch_run(const struct watch *watch);
+
+/* End what is left: SIGTERM, a second, SIGKILL. */
+void watch_end_others(void);
+
+#endif
