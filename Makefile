@@ -77,17 +77,39 @@ $(O)/obj/%.o: src/%.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# ---- Lua compiled in -----------------------------------------------------------
-# One assembly file includes every module and recipe byte for byte and ends in
-# the table that src/bind/embedded.h declares.
-EMBED_FILES := $(LUA_SRC) $(RECIPES) $(ARGPARSE)
+# ---- the guest's init ----------------------------------------------------------
+# Static programs of their own, for any image; nothing of the rest is in them. Of
+# arm64 the distribution has no musl: glibc's least is 600 KB.
+GUEST_SRC      := $(sort $(wildcard src/guest/*.c))
+GUEST_BIN      := $(B)/guest/banger-init-amd64 $(B)/guest/banger-init-arm64
+GUEST_CC_amd64 ?= musl-gcc
+GUEST_CC_arm64 ?= aarch64-linux-gnu-gcc
+GUEST_MAX_amd64 := 100000
+GUEST_MAX_arm64 := 700000
+GUEST_CFLAGS   := -std=gnu11 -D_GNU_SOURCE -Isrc $(WARN) -Os -static -s -ffunction-sections \
+            -fdata-sections -Wl,--gc-sections
+
+$(B)/guest/banger-init-%: $(GUEST_SRC) $(wildcard src/guest/*.h) Makefile
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)command -v $(firstword $(GUEST_CC_$*)) > /dev/null || \
+		{ echo "make: $(firstword $(GUEST_CC_$*)) is missing: run 'make deps'" >&2; exit 1; }
+	$(Q)$(GUEST_CC_$*) $(GUEST_CFLAGS) -o $@ $(GUEST_SRC)
+	$(Q)size=$$(wc -c < $@); test $$size -lt $(GUEST_MAX_$*) || \
+		{ echo "make: $@ has $$size bytes, $(GUEST_MAX_$*) are too many" >&2; exit 1; }
+
+# ---- files compiled in ---------------------------------------------------------
+# One assembly file includes every module, recipe and guest program byte for byte
+# and ends in the table that src/bind/embedded.h declares.
+EMBED_FILES := $(LUA_SRC) $(RECIPES) $(ARGPARSE) $(GUEST_BIN)
 $(O)/gen/embedded.S: $(EMBED_FILES) Makefile
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)test -n "$(ARGPARSE)" || { echo "make: lua-argparse is missing: run 'make deps'" >&2; exit 1; }
 	$(Q){ n=0; echo '.section .rodata'; \
 	for f in $(EMBED_FILES); do \
-		case $$f in lua/*) name=$${f#lua/};; recipes/*) name=$$f;; *) name=$${f##*/};; esac; \
+		case $$f in lua/*) name=$${f#lua/};; recipes/*) name=$$f;; \
+			$(B)/*) name=$${f#$(B)/};; *) name=$${f##*/};; esac; \
 		printf '.Ln%d: .asciz "%s"\n.Lb%d: .incbin "%s"\n.Le%d: .byte 0\n' $$n "$$name" $$n "$$f" $$n; \
 		n=$$((n + 1)); done; \
 	echo '.section .data.rel.ro,"aw"'; echo '.balign 8'; \
@@ -112,10 +134,13 @@ deps-test: deps
 $(O)/libbanger.a: $(CORE_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# The guest's sources, but for its main, are tested as a part of their test.
+$(O)/tests/test_guest: $(call objects,$(filter-out src/guest/init.c,$(GUEST_SRC)))
+
 $(O)/tests/%: tests/c/%.c $(O)/libbanger.a Makefile
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -Itests -o $@ $< $(O)/libbanger.a \
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -MF $@.d -Itests -o $@ $< $(filter %.o,$^) $(O)/libbanger.a \
 		$(pkg_libs) $(shell $(PKGCONFIG) --libs cmocka) -lm
 
 tests: $(O)/banger-lua $(TEST_BIN)

@@ -18,7 +18,7 @@ rooms() {
 	stage   | base |
 	rootfs  | base stream tar tree stage |
 	ext4    | base tree stage | ext2fs/ com_err.h et/com_err.h isa-l/crc.h
-	guest   | |
+	guest   | | elf.h
 	bind    | base stream http store fetch tar tree stage rootfs ext4 | lua.h lauxlib.h lualib.h lua-cjson.h
 	main    | base bind | lua.h lauxlib.h lualib.h
 	repl    | base bind | lua.h lauxlib.h lualib.h editline/
