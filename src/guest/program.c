@@ -170,14 +170,14 @@ static const char *loader(const struct head *head)
 			   : number_at(head, offsetof(Elf32_Ehdr, e_phoff), 4);
 	uint64_t count = wide ? number_at(head, offsetof(Elf64_Ehdr, e_phnum), 2)
 			      : number_at(head, offsetof(Elf32_Ehdr, e_phnum), 2);
+	size_t size = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
 
-	for (; count && at < head->len; count--) {
+	for (; count && at < head->len && size <= head->len - at; count--, at += size) {
 		uint64_t name = wide ? number_at(head, at + offsetof(Elf64_Phdr, p_offset), 8)
 				     : number_at(head, at + offsetof(Elf32_Phdr, p_offset), 4);
 
 		if (number_at(head, at, 4) == PT_INTERP)
 			return name < head->len ? head->bytes + name : NULL;
-		at += wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
 	}
 	return NULL;
 }

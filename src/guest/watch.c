@@ -83,7 +83,7 @@ int watch_run(const struct watch *watch)
 	long long kill_at = FOREVER;
 	bool stopping = false;
 	siginfo_t info;
-	int status, number;
+	int status = 0, number;
 
 	while (!reap(watch->program, &status)) {
 		number = next_signal(&info, kill_at);

@@ -1,0 +1,809 @@
+/* guest: what banger-init reads, decides and says; all but being PID 1. */
+#include "unit.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "guest/cmdline.h"
+#include "guest/config.h"
+#include "guest/net.h"
+#include "guest/program.h"
+#include "guest/user.h"
+
+static struct why why;
+
+#define assert_why(words)                                                                          \
+	do {                                                                                       \
+		if (!strstr(why.text, (words)))                                                    \
+			fail_msg("the reason is \"%s\", without \"%s\"", why.text, (words));       \
+	} while (0)
+
+static void write_mode(const char *path, const void *bytes, size_t len, mode_t mode)
+{
+	FILE *f = fopen(path, "wb");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+/* ---- text ------------------------------------------------------------------------------- */
+
+static void numbers_are_decimal_and_below_a_limit(void **state)
+{
+	unsigned long n = 7;
+
+	(void)state;
+	assert_int_equal(text_number("0", 9, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(text_number("4294967294", 4294967294ul, &n), 0);
+	assert_int_equal(n, 4294967294ul);
+	assert_int_equal(text_number("4294967295", 4294967294ul, &n), -1);
+	assert_int_equal(text_number("18446744073709551616", -1ul, &n), -1);
+	assert_int_equal(text_number("", 9, &n), -1);
+	assert_int_equal(text_number("-1", 9, &n), -1);
+	assert_int_equal(text_number("+1", 9, &n), -1);
+	assert_int_equal(text_number(" 1", 9, &n), -1);
+	assert_int_equal(text_number("1x", 9, &n), -1);
+	assert_int_equal(n, 4294967294ul);
+}
+
+static void strings_end_in_zero_bytes_and_may_be_empty(void **state)
+{
+	char text[] = "a b\0\0\nc\0";
+	struct list list = {0};
+
+	(void)state;
+	assert_int_equal(list_split(&list, text, sizeof(text) - 1), 0);
+	assert_int_equal(list.count, 3);
+	assert_string_equal(list.items[0], "a b");
+	assert_string_equal(list.items[1], "");
+	assert_string_equal(list.items[2], "\nc");
+	assert_null(list.items[3]);
+	list_free(&list);
+}
+
+static void last_string_may_lack_its_zero_byte(void **state)
+{
+	char text[] = "a\0bc";
+	struct list list = {0};
+
+	(void)state;
+	assert_int_equal(list_split(&list, text, 4), 0);
+	assert_int_equal(list.count, 2);
+	assert_string_equal(list.items[1], "bc");
+	list_free(&list);
+	assert_int_equal(list_split(&list, text, 0), 0);
+	assert_int_equal(list.count, 0);
+}
+
+static void file_is_read_whole_whatever_its_size(void **state)
+{
+	static char bytes[100000];
+	const char *path = unit_path("text");
+	size_t len;
+	char *text;
+
+	(void)state;
+	memset(bytes, 'x', sizeof(bytes));
+	for (size_t size = 4094; size <= sizeof(bytes);
+		size = size < 4099 ? size + 1 : size * 2 + 1) {
+		write_mode(path, bytes, size, 0644);
+		text = text_read(path, &len);
+		assert_non_null(text);
+		assert_int_equal(len, size);
+		assert_int_equal(strlen(text), size);
+		free(text);
+	}
+	text = text_read("/proc/self/status", &len);
+	assert_non_null(strstr(text, "\nPid:\t"));
+	free(text);
+	assert_null(text_read(unit_path("absent"), &len));
+	assert_int_equal(errno, ENOENT);
+}
+
+static void what_is_said_is_one_line(void **state)
+{
+	char line[128] = "";
+	int ends[2], saved = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	say("run %s: %d", "/bin/sh\r\n\x1b[2J\x7f", 5);
+	dup2(saved, STDERR_FILENO);
+	assert_true(read(ends[0], line, sizeof(line) - 1) > 0);
+	assert_string_equal(line, "banger-init: run /bin/sh\\x0d\\x0a\\x1b[2J\\x7f: 5\n");
+	close(ends[0]);
+	close(ends[1]);
+	close(saved);
+}
+
+/* ---- config ----------------------------------------------------------------------------- */
+
+static void put(const char *name, const char *bytes, size_t len)
+{
+	char path[64];
+
+	mkdir(unit_path("etc"), 0755);
+	snprintf(path, sizeof(path), "etc/%s", name);
+	write_mode(unit_path(path), bytes, len, 0644);
+}
+
+#define PUT(name, bytes) put(name, bytes, sizeof(bytes) - 1)
+
+static int empty_config(void **state)
+{
+	char command[160];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf '%s/etc'", unit_dir);
+	return system(command);
+}
+
+static void argv_alone_is_a_configuration(void **state)
+{
+	struct config config;
+
+	(void)state;
+	PUT("argv", "/app\0");
+	assert_int_equal(config_load(&config, unit_path("etc"), &why), 0);
+	assert_int_equal(config.argv.count, 1);
+	assert_string_equal(config.argv.items[0], "/app");
+	assert_int_equal(config.env.count, 0);
+	assert_string_equal(config.cwd, "/");
+	assert_string_equal(config.user, "");
+	assert_string_equal(config.hostname, "");
+	assert_int_equal(config.stop_signal, 15);
+	assert_int_equal(config.stop_seconds, 10);
+	config_free(&config);
+}
+
+static void every_file_is_read(void **state)
+{
+	struct config config;
+
+	(void)state;
+	PUT("argv", "sh\0-c\0\0two words\nand a line\0");
+	PUT("env", "A=1\0B=\0");
+	PUT("cwd", "/srv/a b\0");
+	PUT("user", "nobody:nogroup\0");
+	PUT("stop-signal", "SIGQUIT\0");
+	PUT("stop-timeout", "86400\0");
+	PUT("hostname", "vm\0");
+	assert_int_equal(config_load(&config, unit_path("etc"), &why), 0);
+	assert_int_equal(config.argv.count, 4);
+	assert_string_equal(config.argv.items[2], "");
+	assert_string_equal(config.argv.items[3], "two words\nand a line");
+	assert_int_equal(config.env.count, 2);
+	assert_string_equal(config.env.items[1], "B=");
+	assert_string_equal(config.cwd, "/srv/a b");
+	assert_string_equal(config.user, "nobody:nogroup");
+	assert_string_equal(config.hostname, "vm");
+	assert_int_equal(config.stop_signal, 3);
+	assert_int_equal(config.stop_seconds, 86400);
+	config_free(&config);
+}
+
+static void empty_files_are_defaults(void **state)
+{
+	struct config config;
+
+	(void)state;
+	PUT("argv", "/app\0");
+	PUT("cwd", "\0");
+	PUT("user", "");
+	PUT("stop-signal", "\0");
+	PUT("stop-timeout", "");
+	assert_int_equal(config_load(&config, unit_path("etc"), &why), 0);
+	assert_string_equal(config.cwd, "/");
+	assert_int_equal(config.stop_signal, 15);
+	assert_int_equal(config.stop_seconds, 10);
+	config_free(&config);
+}
+
+static void refuse(const char *words)
+{
+	struct config config;
+
+	assert_int_equal(config_load(&config, unit_path("etc"), &why), -1);
+	assert_why(words);
+	config_free(&config);
+}
+
+static void configuration_without_a_program_is_refused(void **state)
+{
+	(void)state;
+	refuse("/etc/argv: names no program");
+	PUT("argv", "");
+	refuse("/etc/argv: names no program");
+	PUT("argv", "\0a\0");
+	refuse("/etc/argv: names no program");
+}
+
+static void damaged_files_are_refused_by_name(void **state)
+{
+	(void)state;
+	PUT("argv", "/app\0");
+	PUT("cwd", "/a\0/b\0");
+	refuse("/etc/cwd: has 2 strings, not one");
+	PUT("cwd", "/a\0");
+	PUT("stop-signal", "SIGNONE\0");
+	refuse("/etc/stop-signal: there is no signal 'SIGNONE'");
+	PUT("stop-signal", "HUP\0");
+	PUT("stop-timeout", "1.5\0");
+	refuse("/etc/stop-timeout: '1.5' is not a number of seconds up to 86400");
+	PUT("stop-timeout", "86401\0");
+	refuse("'86401' is not a number");
+	PUT("stop-timeout", "0\0");
+	PUT("hostname", "0123456789012345678901234567890123456789012345678901234567890123-\0");
+	refuse("/etc/hostname: is longer than 64 bytes");
+	mkdir(unit_path("etc/env"), 0755);
+	refuse("/etc/env: Is a directory");
+}
+
+static void signals_have_names_and_numbers(void **state)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} cases[] = {
+		{"SIGTERM", 15},
+		{"TERM", 15},
+		{"sigterm", 15},
+		{"Quit", 3},
+		{"15", 15},
+		{"64", 64},
+		{"SIGWINCH", 28},
+		{"SIGUSR1", 10},
+		{"SIGPOLL", 29},
+		{"SIGKILL", 9},
+		{"STKFLT", 16},
+		{"SIGRTMIN", 34},
+		{"SIGRTMIN+3", 37},
+		{"RTMAX", 64},
+		{"SIGRTMAX-1", 63},
+		{"SIGRTMIN+30", 64},
+		{"SIGRTMIN+31", -1},
+		{"SIGRTMIN-1", -1},
+		{"SIGRTMAX+1", -1},
+		{"SIGRTMIN+", -1},
+		{"SIGRTMIN3", -1},
+		{"0", -1},
+		{"65", -1},
+		{"-1", -1},
+		{"SIG", -1},
+		{"", -1},
+		{"SIGTERM ", -1},
+		{"SIGTER", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (config_signal(cases[i].name) != cases[i].number)
+			fail_msg("'%s' is %d, not %d", cases[i].name, config_signal(cases[i].name),
+				cases[i].number);
+}
+
+/* ---- user ------------------------------------------------------------------------------- */
+
+static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
+			     "\n"
+			     "# a comment\n"
+			     "app:x:1000:1001::/home/app:/bin/sh\n"
+			     "5:x:1005:1006::/home/five:\n"
+			     "homeless:x:7:7\n"
+			     "bad:x:one:1::/:\n"
+			     "last:x:4294967294:9::/last:";
+static const char groups[] = "root:x:0:\n"
+			     "app:x:1001:\n"
+			     "wheel:x:10:root,app\n"
+			     "audio:x:29:apples,app\n"
+			     "video:x:44:ap\n"
+			     "again:x:10:app\n"
+			     "7:x:70:\n";
+
+/* The user as "uid:gid home groups...", else the reason. */
+static const char *who(const char *spec, const char *users, const char *group_text)
+{
+	static char text[640];
+	struct user user;
+	int len;
+
+	if (user_find(&user, spec, users, group_text, &why) < 0) {
+		snprintf(text, sizeof(text), "%s", why.text);
+		return text;
+	}
+	len = snprintf(text, sizeof(text), "%lu:%lu %s", (unsigned long)user.uid,
+		(unsigned long)user.gid, user.home);
+	for (size_t i = 0; i < user.group_count; i++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, " %lu",
+			(unsigned long)user.groups[i]);
+	return text;
+}
+
+static void nobody_named_is_root(void **state)
+{
+	(void)state;
+	assert_string_equal(who("", passwd, groups), "0:0 /root 0 10");
+	assert_string_equal(who(":", passwd, groups), "0:0 /root 0 10");
+	assert_string_equal(who("", NULL, NULL), "0:0 / 0");
+	assert_string_equal(who("0:0", "", ""), "0:0 / 0");
+}
+
+static void name_brings_its_group_home_and_supplementary_groups(void **state)
+{
+	(void)state;
+	assert_string_equal(who("app", passwd, groups), "1000:1001 /home/app 1001 10 29");
+	assert_string_equal(who("1000", passwd, groups), "1000:1001 /home/app 1001 10 29");
+	assert_string_equal(who("app:", passwd, groups), "1000:1001 /home/app 1001 10 29");
+	assert_string_equal(who("homeless", passwd, groups), "7:7 / 7");
+	assert_string_equal(who("last", passwd, groups), "4294967294:9 /last 9");
+}
+
+static void name_goes_before_a_number(void **state)
+{
+	(void)state;
+	assert_string_equal(who("5", passwd, groups), "1005:1006 /home/five 1006");
+	assert_string_equal(who("app:7", passwd, groups), "1000:70 /home/app 70");
+}
+
+static void given_group_is_the_only_one(void **state)
+{
+	(void)state;
+	assert_string_equal(who("app:wheel", passwd, groups), "1000:10 /home/app 10");
+	assert_string_equal(who("app:12345", passwd, groups), "1000:12345 /home/app 12345");
+	assert_string_equal(who(":video", passwd, groups), "0:44 /root 44");
+}
+
+static void unknown_number_is_fine(void **state)
+{
+	(void)state;
+	assert_string_equal(who("65532", passwd, groups), "65532:0 / 0");
+	assert_string_equal(who("65532:65532", NULL, NULL), "65532:65532 / 65532");
+	assert_string_equal(who("4294967294", "", ""), "4294967294:0 / 0");
+}
+
+static void unknown_name_is_told_with_those_there_are(void **state)
+{
+	(void)state;
+	assert_string_equal(who("nginx", passwd, groups),
+		"nginx is not in /etc/passwd, which has: root # a comment app 5 homeless bad last");
+	assert_string_equal(who("app:staff", passwd, groups),
+		"staff is not in /etc/group, which has: root app wheel audio video again 7");
+	assert_string_equal(
+		who("nginx", NULL, NULL), "nginx is not in /etc/passwd, which has: nobody");
+	assert_string_equal(
+		who("4294967295", "", ""), "4294967295 is not in /etc/passwd, which has: nobody");
+	assert_string_equal(who("-1", "", ""), "-1 is not in /etc/passwd, which has: nobody");
+}
+
+static void damaged_entry_is_refused(void **state)
+{
+	char name[300];
+
+	(void)state;
+	assert_string_equal(who("bad", passwd, groups), "/etc/passwd: the entry of bad is damaged");
+	assert_string_equal(
+		who("root:g", passwd, "g:x:\n"), "/etc/group: the entry of g is damaged");
+	memset(name, 'n', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	assert_string_equal(who(name, passwd, groups), "the user's name is longer than 255 bytes");
+}
+
+static void list_of_many_names_is_cut(void **state)
+{
+	static char text[40000];
+	size_t len = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		len += (size_t)sprintf(text + len, "user-number-%d:x:%d:0::/:/bin/sh\n", i, i);
+	assert_int_equal(
+		strncmp(who("x", text, NULL), "x is not in /etc/passwd, which has: user-", 40), 0);
+	assert_true(strlen(why.text) < sizeof(why.text));
+}
+
+/* ---- program ---------------------------------------------------------------------------- */
+
+static void image_env_goes_before_defaults_and_later_entries_before_earlier(void **state)
+{
+	char *image[] = {"HOME=/data", "A=1", "B=", "A=2", "PATHS=no", NULL};
+	char *standard[] = {"PATH=/bin", "HOME=/", "TERM=linux", NULL};
+	struct list defaults = {standard, 3}, entries = {image, 5}, env = {0};
+
+	(void)state;
+	assert_int_equal(program_env(&env, &defaults, &entries), 0);
+	assert_int_equal(env.count, 6);
+	assert_string_equal(env.items[0], "PATH=/bin");
+	assert_string_equal(env.items[1], "HOME=/data");
+	assert_string_equal(program_env_get(&env, "A"), "2");
+	assert_string_equal(program_env_get(&env, "B"), "");
+	assert_string_equal(program_env_get(&env, "TERM"), "linux");
+	assert_null(program_env_get(&env, "PAT"));
+	list_free(&env);
+}
+
+static void env_entries_that_are_none_are_left_out(void **state)
+{
+	char *image[] = {"NOVALUE", "=x", "", "GOOD=a=b", NULL};
+	struct list defaults = {0}, entries = {image, 4}, env = {0};
+	int saved = dup(STDERR_FILENO), ends[2];
+	char said[512] = "";
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	assert_int_equal(program_env(&env, &defaults, &entries), 0);
+	dup2(saved, STDERR_FILENO);
+	assert_true(read(ends[0], said, sizeof(said) - 1) > 0);
+	assert_non_null(
+		strstr(said, "the environment's entry 'NOVALUE' is not NAME=value: left out\n"));
+	assert_non_null(strstr(said, "entry '=x' is not"));
+	assert_non_null(strstr(said, "entry '' is not"));
+	assert_int_equal(env.count, 1);
+	assert_string_equal(program_env_get(&env, "GOOD"), "a=b");
+	list_free(&env);
+	close(ends[0]);
+	close(ends[1]);
+	close(saved);
+}
+
+/* A directory with what a PATH can lead to. */
+static void make_programs(void)
+{
+	mkdir(unit_path("one"), 0755);
+	mkdir(unit_path("two"), 0755);
+	mkdir(unit_path("one/folder"), 0755);
+	write_mode(unit_path("one/plain"), "x", 1, 0644);
+	write_mode(unit_path("one/both"), "x", 1, 0644);
+	write_mode(unit_path("two/both"), "x", 1, 0755);
+	write_mode(unit_path("two/only"), "x", 1, 0755);
+}
+
+static int look(char found[PROGRAM_PATH_MAX], const char *name)
+{
+	char path[1200];
+
+	snprintf(path, sizeof(path), "%s:%s:%s", unit_path("none"), unit_path("one"),
+		unit_path("two"));
+	return program_find(found, name, path, &why);
+}
+
+static void program_is_the_first_in_path_that_can_run(void **state)
+{
+	char found[PROGRAM_PATH_MAX];
+
+	(void)state;
+	make_programs();
+	assert_int_equal(look(found, "only"), 0);
+	assert_string_equal(found, unit_path("two/only"));
+	assert_int_equal(look(found, "both"), 0);
+	assert_string_equal(found, unit_path("two/both"));
+	assert_int_equal(program_find(found, unit_path("two/only"), "", &why), 0);
+	assert_string_equal(found, unit_path("two/only"));
+}
+
+static void empty_element_of_path_is_the_current_directory(void **state)
+{
+	char found[PROGRAM_PATH_MAX], old[PROGRAM_PATH_MAX];
+
+	(void)state;
+	make_programs();
+	assert_non_null(getcwd(old, sizeof(old)));
+	assert_int_equal(chdir(unit_path("two")), 0);
+	assert_int_equal(program_find(found, "only", "/none:", &why), 0);
+	assert_string_equal(found, "./only");
+	assert_int_equal(program_find(found, "only", ":/none", &why), 0);
+	assert_int_equal(program_find(found, "only", "", &why), 0);
+	assert_int_equal(program_find(found, "only", "/none", &why), 127);
+	assert_int_equal(chdir(old), 0);
+}
+
+static void absent_program_is_127(void **state)
+{
+	char found[PROGRAM_PATH_MAX];
+
+	(void)state;
+	make_programs();
+	assert_int_equal(look(found, "absent"), 127);
+	assert_why("absent: not found in PATH=");
+	assert_int_equal(program_find(found, unit_path("two/absent"), "", &why), 127);
+	assert_why("/two/absent: not found");
+	assert_int_equal(program_find(found, unit_path("two/only/below"), "", &why), 127);
+	assert_why("/two/only/below: not found");
+	assert_int_equal(look(found, ""), 127);
+}
+
+static void program_that_may_not_run_is_126(void **state)
+{
+	char found[PROGRAM_PATH_MAX];
+
+	(void)state;
+	make_programs();
+	assert_int_equal(look(found, "plain"), 126);
+	assert_why("/one/plain: is not executable");
+	assert_int_equal(look(found, "folder"), 126);
+	assert_why("/one/folder: is a directory");
+	assert_int_equal(program_find(found, unit_path("one/plain"), "", &why), 126);
+	assert_why("/one/plain: is not executable");
+}
+
+static void overlong_path_is_not_found(void **state)
+{
+	char found[PROGRAM_PATH_MAX], *path = malloc(5001), *name = malloc(5001);
+
+	(void)state;
+	memset(path, 'd', 5000);
+	memset(name, '/', 5000);
+	path[5000] = name[5000] = '\0';
+	assert_int_equal(program_find(found, "a", path, &why), 127);
+	assert_int_equal(program_find(found, name, "", &why), 127);
+	assert_why("the program's path is longer than 4095 bytes");
+	free(path);
+	free(name);
+}
+
+/* What the kernel says of a file, and what we make of it. */
+static int explain(const char *file)
+{
+	char *argv[] = {(char *)file, NULL}, *env[] = {NULL};
+	int ends[2], number = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		execve(file, argv, env);
+		number = errno;
+		_exit(write(ends[1], &number, sizeof(number)) < 0);
+	}
+	assert_int_equal(read(ends[0], &number, sizeof(number)), sizeof(number));
+	waitpid(pid, NULL, 0);
+	close(ends[0]);
+	close(ends[1]);
+	return program_explain(file, number, &why);
+}
+
+static void missing_interpreter_of_a_script_is_named(void **state)
+{
+	char script[600];
+
+	(void)state;
+	write_mode(unit_path("a"), "#! /no/such/shell -e\necho\n", 26, 0755);
+	assert_int_equal(explain(unit_path("a")), 127);
+	assert_why("/a: is there, but not its interpreter /no/such/shell");
+	write_mode(unit_path("crlf"), "#!/bin/sh\r\necho\r\n", 17, 0755);
+	assert_int_equal(explain(unit_path("crlf")), 127);
+	assert_why("/crlf: is there, but not its interpreter /bin/sh\r");
+	snprintf(script, sizeof(script), "#!%s\n", unit_path("a"));
+	write_mode(unit_path("b"), script, strlen(script), 0755);
+	assert_int_equal(explain(unit_path("b")), 127);
+	assert_why("/b: is there, but not /no/such/shell, the interpreter of /");
+}
+
+/* An ELF file of one segment, PT_INTERP, as the System V ABI lays it out. */
+static size_t make_elf(uint8_t *elf, bool wide, uint8_t machine, const char *loader)
+{
+	size_t head = wide ? 64 : 52, part = wide ? 56 : 32;
+
+	memset(elf, 0, 256);
+	memcpy(elf, "\177ELF", 4);
+	elf[4] = wide ? 2 : 1; /* class */
+	elf[5] = elf[6] = 1;   /* low byte first; version */
+	elf[16] = 2;           /* an executable */
+	elf[18] = machine;
+	elf[20] = 1;
+	elf[wide ? 32 : 28] = (uint8_t)head; /* where the segments are told of */
+	elf[wide ? 52 : 40] = (uint8_t)head;
+	elf[wide ? 54 : 42] = (uint8_t)part;
+	elf[wide ? 56 : 44] = 1;
+	elf[head] = 3; /* PT_INTERP */
+	elf[head + (wide ? 8 : 4)] = (uint8_t)(head + part);
+	elf[head + (wide ? 32 : 16)] = (uint8_t)(strlen(loader) + 1);
+	memcpy(elf + head + part, loader, strlen(loader) + 1);
+	return head + part + strlen(loader) + 1;
+}
+
+static void missing_loader_of_a_program_is_named(void **state)
+{
+	uint8_t elf[256];
+	size_t len;
+
+	(void)state;
+	len = make_elf(elf, true, 62, "/lib64/no-ld.so.2");
+	write_mode(unit_path("wide"), elf, len, 0755);
+	assert_int_equal(program_explain(unit_path("wide"), ENOENT, &why), 127);
+	assert_why("/wide: is there, but not its interpreter /lib64/no-ld.so.2");
+	len = make_elf(elf, false, 3, "/lib/no-ld.so.1");
+	write_mode(unit_path("narrow"), elf, len, 0755);
+	assert_int_equal(program_explain(unit_path("narrow"), ENOENT, &why), 127);
+	assert_why("/narrow: is there, but not its interpreter /lib/no-ld.so.1");
+}
+
+static void cut_and_hostile_programs_are_only_not_found(void **state)
+{
+	struct unit_random random = {1};
+	uint8_t elf[256];
+	size_t len = make_elf(elf, true, 62, "/no");
+
+	(void)state;
+	for (size_t cut = 0; cut < len - 4; cut++) {
+		write_mode(unit_path("cut"), elf, cut, 0755);
+		assert_int_equal(program_explain(unit_path("cut"), ENOENT, &why), 127);
+		assert_why("/cut: not found");
+	}
+	for (int i = 0; i < 500; i++) {
+		make_elf(elf, i % 2, 62, "/no");
+		for (int j = 0; j < 6; j++)
+			elf[16 + unit_below(&random, 104)] = (uint8_t)unit_random(&random);
+		write_mode(unit_path("cut"), elf, sizeof(elf), 0755);
+		assert_int_equal(program_explain(unit_path("cut"), ENOENT, &why), 127);
+	}
+}
+
+static void program_of_another_machine_is_told_from_no_program(void **state)
+{
+	uint8_t elf[256];
+	size_t len = make_elf(elf, true, 243, "/no");
+
+	(void)state;
+	write_mode(unit_path("riscv"), elf, len, 0755);
+	assert_int_equal(explain(unit_path("riscv")), 126);
+	assert_why("/riscv: is a program for riscv64, and this is ");
+	write_mode(unit_path("text"), "echo hello\n", 11, 0755);
+	assert_int_equal(explain(unit_path("text")), 126);
+	assert_why("/text: is neither an ELF program nor a script that begins with #!");
+	write_mode(unit_path("text"), "", 0, 0755);
+	assert_int_equal(explain(unit_path("text")), 126);
+	assert_why("/text: is neither");
+	assert_int_equal(program_explain("/app", E2BIG, &why), 126);
+	assert_string_equal(why.text, "run /app: Argument list too long");
+}
+
+/* ---- the command line ------------------------------------------------------------------- */
+
+static void machine_ends_as_its_command_line_says(void **state)
+{
+	static const struct {
+		const char *text;
+		enum ending ending;
+	} cases[] = {
+		{"", ENDING_POWER_OFF},
+		{"console=ttyS0 root=/dev/vda rw panic=-1\n", ENDING_POWER_OFF},
+		{"console=ttyS0 reboot=k panic=1 pci=off\n", ENDING_REBOOT},
+		{"reboot=t,k", ENDING_REBOOT},
+		{"reboot=kbd", ENDING_REBOOT},
+		{"reboot=t,force", ENDING_POWER_OFF},
+		{"xreboot=k reboot= rebooted=k", ENDING_POWER_OFF},
+		{"a=\"x reboot=k\"", ENDING_POWER_OFF},
+		{"quiet -- reboot=k", ENDING_POWER_OFF},
+		{"reboot=k banger.exit=poweroff", ENDING_POWER_OFF},
+		{"banger.exit=halt reboot=k", ENDING_HALT},
+		{"banger.exit=halt banger.exit=reboot", ENDING_REBOOT},
+		{"\tbanger.exit=reboot\n", ENDING_REBOOT},
+	};
+	struct cmdline cmdline;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(cmdline_parse(&cmdline, cases[i].text, &why), 0);
+		if (cmdline.ending != cases[i].ending)
+			fail_msg("%s: %d, not %d", cases[i].text, cmdline.ending, cases[i].ending);
+	}
+}
+
+static void unknown_end_is_told_and_ignored(void **state)
+{
+	struct cmdline cmdline;
+
+	(void)state;
+	assert_int_equal(cmdline_parse(&cmdline, "ro banger.exit=off reboot=k", &why), -1);
+	assert_string_equal(why.text, "banger.exit=off: not reboot, poweroff or halt");
+	assert_int_equal(cmdline.ending, ENDING_REBOOT);
+	assert_true(cmdline.read_only);
+}
+
+static void root_is_read_only_when_asked(void **state)
+{
+	struct cmdline cmdline;
+
+	(void)state;
+	cmdline_parse(&cmdline, "root=/dev/vda ro quiet", &why);
+	assert_true(cmdline.read_only);
+	cmdline_parse(&cmdline, "ro rw", &why);
+	assert_false(cmdline.read_only);
+	cmdline_parse(&cmdline, "root=ro", &why);
+	assert_false(cmdline.read_only);
+}
+
+/* ---- name servers ----------------------------------------------------------------------- */
+
+static const char pnp[] =
+	"#PROTO: DHCP\ndomain lan\nnameserver 10.0.2.3\nnameserver 0.0.0.0\n"
+	"nameserver 10.0.2.4\nbootserver 10.0.2.2\nrootserver 0.0.0.0\nrootpath \n";
+
+static void assert_resolv(const char *resolv, const char *servers, const char *wanted)
+{
+	char *text = net_resolv_conf(resolv, servers);
+
+	if (wanted)
+		assert_string_equal(text, wanted);
+	else
+		assert_null(text);
+	free(text);
+}
+
+static void name_servers_go_where_there_are_none(void **state)
+{
+	const char *both = "nameserver 10.0.2.3\nnameserver 10.0.2.4\n";
+
+	(void)state;
+	assert_resolv(NULL, pnp, both);
+	assert_resolv("", pnp, both);
+	assert_resolv("# No name server was known when this image was built.\n", pnp, both);
+	assert_resolv("#nameserver 1.1.1.1\noptions nameserver\nnameservers x", pnp, both);
+	assert_resolv("search lan\n", "nameserver 1.2.3.4", "nameserver 1.2.3.4\n");
+}
+
+static void name_servers_of_the_image_are_kept(void **state)
+{
+	(void)state;
+	assert_resolv("nameserver 1.1.1.1\n", pnp, NULL);
+	assert_resolv("# mine\n\nnameserver\t::1", pnp, NULL);
+	assert_resolv("  nameserver 9.9.9.9", pnp, NULL);
+}
+
+static void without_name_servers_nothing_is_written(void **state)
+{
+	(void)state;
+	assert_resolv(NULL, NULL, NULL);
+	assert_resolv(NULL, "", NULL);
+	assert_resolv("", "#MANUAL\nnameserver 0.0.0.0\n", NULL);
+	assert_resolv("", "domain lan\n", NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers_are_decimal_and_below_a_limit),
+		cmocka_unit_test(strings_end_in_zero_bytes_and_may_be_empty),
+		cmocka_unit_test(last_string_may_lack_its_zero_byte),
+		cmocka_unit_test(file_is_read_whole_whatever_its_size),
+		cmocka_unit_test(what_is_said_is_one_line),
+		cmocka_unit_test_setup(argv_alone_is_a_configuration, empty_config),
+		cmocka_unit_test_setup(every_file_is_read, empty_config),
+		cmocka_unit_test_setup(empty_files_are_defaults, empty_config),
+		cmocka_unit_test_setup(configuration_without_a_program_is_refused, empty_config),
+		cmocka_unit_test_setup(damaged_files_are_refused_by_name, empty_config),
+		cmocka_unit_test(signals_have_names_and_numbers),
+		cmocka_unit_test(nobody_named_is_root),
+		cmocka_unit_test(name_brings_its_group_home_and_supplementary_groups),
+		cmocka_unit_test(name_goes_before_a_number),
+		cmocka_unit_test(given_group_is_the_only_one),
+		cmocka_unit_test(unknown_number_is_fine),
+		cmocka_unit_test(unknown_name_is_told_with_those_there_are),
+		cmocka_unit_test(damaged_entry_is_refused),
+		cmocka_unit_test(list_of_many_names_is_cut),
+		cmocka_unit_test(image_env_goes_before_defaults_and_later_entries_before_earlier),
+		cmocka_unit_test(env_entries_that_are_none_are_left_out),
+		cmocka_unit_test(program_is_the_first_in_path_that_can_run),
+		cmocka_unit_test(empty_element_of_path_is_the_current_directory),
+		cmocka_unit_test(absent_program_is_127),
+		cmocka_unit_test(program_that_may_not_run_is_126),
+		cmocka_unit_test(overlong_path_is_not_found),
+		cmocka_unit_test(missing_interpreter_of_a_script_is_named),
+		cmocka_unit_test(missing_loader_of_a_program_is_named),
+		cmocka_unit_test(cut_and_hostile_programs_are_only_not_found),
+		cmocka_unit_test(program_of_another_machine_is_told_from_no_program),
+		cmocka_unit_test(machine_ends_as_its_command_line_says),
+		cmocka_unit_test(unknown_end_is_told_and_ignored),
+		cmocka_unit_test(root_is_read_only_when_asked),
+		cmocka_unit_test(name_servers_go_where_there_are_none),
+		cmocka_unit_test(name_servers_of_the_image_are_kept),
+		cmocka_unit_test(without_name_servers_nothing_is_written),
+	};
+
+	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);
+}
