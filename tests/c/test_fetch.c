@@ -485,6 +485,12 @@ static void assert_order(const char *text)
 	assert_string_equal(copy, text);
 }
 
+static void sleep_a_little(void *arg)
+{
+	(void)arg;
+	usleep(50000);
+}
+
 static void note_thread(void *arg)
 {
 	*(pthread_t *)arg = pthread_self();
@@ -506,6 +512,12 @@ static void calls_come_in_their_order(void **state)
 	usleep(500000);
 	http_run(http, note_call, (void *)&letters[4]);
 	assert_order("abcde");
+	/* Of one moment, too. */
+	http_run(http, clear_order, NULL);
+	assert_ok(http_later(http, sleep_a_little, NULL, 0, &err));
+	for (size_t i = 0; i < 6; i++)
+		assert_ok(http_later(http, note_call, (void *)&letters[i], 0, &err));
+	assert_order("abcdef");
 	http_run(http, note_thread, &thread);
 	assert_false(pthread_equal(thread, pthread_self()));
 }
@@ -1215,25 +1227,6 @@ static void other_places_may_ask_for_nothing(void **state)
 	store_close(s);
 }
 
-static void other_places_get_no_headers(void **state)
-{
-	static const char *const headers[] = {"Authorization: Bearer mine"};
-	const char *const urls[] = {url_of("file/blob")};
-	struct store *s = open_store("headers");
-	struct fetch_request rq;
-
-	(void)state;
-	need_server();
-	rq = fetch_request_of(s, "none/blob");
-	rq.http.headers = headers;
-	rq.http.header_count = 1;
-	rq.more_urls = urls;
-	rq.more_count = 1;
-	assert_arrives(start_fetch(&rq));
-	assert_asked("GET /none/blob - Bearer_mine\nGET /file/blob - -\n");
-	store_close(s);
-}
-
 static void attempts_that_failed_are_told(void **state)
 {
 	struct store *s = open_store("told");
@@ -1342,7 +1335,6 @@ int main(void)
 		cmocka_unit_test(refusals_say_what_they_are),
 		cmocka_unit_test(other_places_are_tried),
 		cmocka_unit_test(other_places_may_ask_for_nothing),
-		cmocka_unit_test(other_places_get_no_headers),
 		cmocka_unit_test(attempts_that_failed_are_told),
 		cmocka_unit_test(no_more_downloads_than_jobs),
 		cmocka_unit_test(what_cannot_be_fetched_is_refused),
