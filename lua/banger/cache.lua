@@ -288,7 +288,7 @@ local function choose(cache, options)
     end
     return sort_key(a) < sort_key(b)
   end)
-  local kept, gone, sizes = {}, {}, {}
+  local kept, gone, sizes, full = {}, {}, {}, false
   for _, image in ipairs(images) do
     local with = {}
     for hash, size in pairs(sizes) do
@@ -298,7 +298,9 @@ local function choose(cache, options)
       with[hash] = size
     end
     local old = options.all or (options.before and (image.used or 0) < options.before)
-    if old or (options.keep_bytes and total(with) > options.keep_bytes) then
+    -- Once one does not fit, what was used before it has no claim to stay.
+    full = full or (options.keep_bytes and total(with) > options.keep_bytes)
+    if old or full then
       gone[#gone + 1] = image
     else
       kept[#kept + 1], sizes = image, with

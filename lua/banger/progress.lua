@@ -101,7 +101,7 @@ end
 ---@param text string # one line
 function Progress:say(text)
   if self.mode == "tty" then
-    self:draw(text)
+    self:draw ""
   end
   if self.mode ~= "none" then
     self.out:write(text, "\n")

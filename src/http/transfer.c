@@ -259,7 +259,8 @@ static void set_protocols(struct http_transfer *t)
 	curl_easy_setopt(t->easy, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 	curl_easy_setopt(t->easy, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
 	curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, 1L);
+	/* Worth it where one connection may carry many; without TLS none can. */
+	curl_easy_setopt(t->easy, CURLOPT_PIPEWAIT, secure ? 1L : 0L);
 }
 
 static void set_method(struct http_transfer *t)

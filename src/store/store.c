@@ -51,8 +51,8 @@ static int make_dirs(const char *path)
 {
 	cleanup(cleanup_free) char *copy = strdup(path);
 
-	if (!copy) {
-		errno = ENOMEM;
+	if (!copy || !*path) {
+		errno = copy ? ENOENT : ENOMEM;
 		return -1;
 	}
 	for (char *p = copy + 1; *p; p++) {
@@ -101,12 +101,15 @@ static int make_layout(struct store *s, struct err *err)
 		err);
 }
 
-/* access() knows of root's rights, and of file systems mounted read-only. */
+/* access() knows of root's rights, and of file systems mounted read-only. Without the
+ * folder yet, it is the store's own that counts. */
 static bool can_write(const struct store *s)
 {
 	cleanup(cleanup_free) char *path = path_in(s, "partial", "");
 
-	return path && access(path, W_OK) == 0;
+	if (!path)
+		return false;
+	return access(access(path, F_OK) == 0 ? path : s->dir, W_OK) == 0;
 }
 
 static bool is_layout(const struct store *s)
@@ -164,7 +167,10 @@ struct store *store_open(const char *dir, struct err *err)
 		err_errno(err, errno, "make the cache's directory %s", dir);
 	else if (make_layout(s, err) == 0 && enter(s, err) == 0)
 		return s;
-	if (is_layout(s)) {
+	if (is_layout(s) && err->code != ERR_INTERRUPTED) {
+		if (s->users >= 0)
+			close(s->users);
+		s->users = -1;
 		s->writable = false;
 		return s;
 	}
@@ -293,14 +299,17 @@ int store_lock(struct store *s, struct err *err)
 
 /* ---- a blob that is arriving ----------------------------------------------------------- */
 
-/* The blob itself, if it is in the store. */
-static bool take_whole(struct store_partial *p)
+/* The blob itself, if it is in the store; `stale` is a partial file of ours that is
+ * then of no use, removed while its lock is still held. */
+static bool take_whole(struct store_partial *p, const char *stale)
 {
 	cleanup(cleanup_free) char *path = store_path(p->store, p->digest);
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 
 	if (fd < 0)
 		return false;
+	if (stale)
+		unlink(stale);
 	store_leave(p);
 	p->fd = fd;
 	p->whole = true;
@@ -337,7 +346,7 @@ int store_join(struct store *s, const char *digest, struct store_partial *p, str
 		return no_memory(err);
 	p->store = s;
 	snprintf(p->digest, sizeof(p->digest), "%s", digest);
-	if (p->whole || p->locked || take_whole(p))
+	if (p->whole || p->locked || take_whole(p, NULL))
 		return 0;
 	if (!s->writable)
 		return refuse_read_only(s, err);
@@ -348,14 +357,12 @@ int store_join(struct store *s, const char *digest, struct store_partial *p, str
 			       ? 0
 			       : err_errno(err, errno, "lock %s", path);
 	if (is_current(p->fd, path)) {
-		p->locked = !take_whole(p);
-		if (p->whole)
-			unlink(path);
+		p->locked = !take_whole(p, path);
 		return 0;
 	}
 	/* Its owner was done with it just now. */
 	flock(p->fd, LOCK_UN);
-	return take_whole(p) ? 0 : open_partial(p, path, err);
+	return take_whole(p, NULL) ? 0 : open_partial(p, path, err);
 }
 
 int store_commit(struct store_partial *p, struct err *err)

@@ -11,6 +11,7 @@
 #define RING_CHUNKS ((size_t)16)
 #define CHUNK_SIZE  ((size_t)256 << 10)
 #define INPUT_SIZE  ((size_t)256 << 10)
+#define MAGIC_SIZE  ((size_t)4)
 
 struct inflate {
 	struct decoder decoder; /* first: the decoders' view of this */
@@ -87,12 +88,33 @@ static run_fn *decoder_of(const uint8_t *p, size_t len)
 	return copy_run;
 }
 
+/* The format is told by four bytes: wait for so many, if there are. */
+static int fill_magic(struct inflate *in, struct err *err)
+{
+	struct decoder *d = &in->decoder;
+
+	if (decoder_fill(d, err) < 0)
+		return -1;
+	while (d->in_len && d->in_len < MAGIC_SIZE) {
+		ssize_t n = blob_read(in->blob, in->input + d->in_len, INPUT_SIZE - d->in_len,
+			d->in_len, &in->stop, err);
+
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		d->in_len += (size_t)n;
+		atomic_store_explicit(&in->consumed, d->in_len, memory_order_relaxed);
+	}
+	return 0;
+}
+
 static void *run_thread(void *arg)
 {
 	struct inflate *in = arg;
 	struct decoder *d = &in->decoder;
 	struct err err = {0};
-	int rc = decoder_fill(d, &err);
+	int rc = fill_magic(in, &err);
 
 	if (!rc && !decoder_emit(d, 0))
 		rc = decoder_of(d->in, d->in_len)(d, &err);

@@ -315,6 +315,25 @@ describe("a redirect", function()
     assert.are.equal("Basic", guarded:log({ listener = "main", kind = "blob" })[1].authorization)
   end)
 
+  it("to a host that asks for credentials gets none", function()
+    local authfile = client:write("auth.json", CREDENTIALS:format(guarded.host))
+    for _, kind in ipairs { "blob", "manifest" } do
+      guarded:rules { { listener = "main", kind = kind, redirect = "other" },
+        { listener = "other", status = 401, headers = { ["WWW-Authenticate"] = 'Basic realm="x"' } } }
+      local result = client:pull(guarded.host .. "/library/thing:1", { args = "--authfile " .. authfile })
+      registry.assert_refused(result, 3, guarded.other)
+      assert.is_true(#guarded:log { listener = "other" } > 0, guarded:story())
+      for _, entry in ipairs(guarded:log { listener = "other" }) do assert.is_nil(entry.authorization) end
+    end
+  end)
+
+  it("is not shown with its query, which may be a signature", function()
+    local result = pull { { kind = "blob", status = 307,
+      headers = { Location = "http://" .. proxy.other .. "/v2/x/blobs/y?Signature=SESAME" } } }
+    assert_refused(result, { 2, NETWORK })
+    assert.is_nil(result.err:find("SESAME", 1, true), result.err)
+  end)
+
   it("for manifests too", function()
     assert_right(pull { { kind = "manifest", redirect = "other" } })
     assert.is_true(#proxy:log { listener = "other", kind = "manifest" } >= 1)

@@ -240,6 +240,14 @@ describe("layers that say where they are", function()
     local digest, made = foreign("foreign", "http://" .. proxy.other .. "/v2/elsewhere/foreign/blobs/%s")
     proxy:rules {}
     assert_pulled(client:pull(proxy.host .. "/foreign:1"), { f = "from afar" }, digest)
+    local own = fresh_client()
+    own:write(".docker/config.json", json.encode { auths = { [proxy.host] = { auth = "YW5uOnNlY3JldA==" } } })
+    proxy:rules { { listener = "other", status = 401, headers = { ["WWW-Authenticate"] = 'Basic realm="x"' } } }
+    assert_refused(own:pull(proxy.host .. "/foreign:1"), AUTH, proxy.other)
+    assert.is_true(#proxy:log { listener = "other" } > 0)
+    for _, entry in ipairs(proxy:log { listener = "other" }) do assert.is_nil(entry.authorization) end
+    proxy:rules {}
+    assert_pulled(client:pull(proxy.host .. "/foreign:1"), { f = "from afar" }, digest)
     local seen = proxy:log { kind = "blob", digest = made.layers[1].digest }
     assert.are.equal("main", seen[1].listener, proxy:story())
     assert.are.equal(404, seen[1].status)
@@ -528,6 +536,16 @@ describe("tokens", function()
       assert.is_truthy(asked[1].client_id)
       assert.is_nil(asked[1].path:find(IDENTITY, 1, true))
     end
+  end)
+
+  it("with an identity token goes nowhere else", function()
+    local elsewhere <close> = registry.tokens { scratch = scratch, settings = SETTINGS }
+    local result = pull({ anonymous = false,
+      rules = { { method = "POST", status = 307, headers = { Location = "http://" .. elsewhere.host .. "/token" } } } },
+      nil, nil, with { identitytoken = IDENTITY })
+    assert_refused(result, { AUTH, NETWORK }, tokens.host)
+    assert.are.equal(1, #tokens:log())
+    assert.are.equal(0, #elsewhere:log())
   end)
 
   it("with an identity token from a helper", function()
