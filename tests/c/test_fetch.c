@@ -1227,6 +1227,25 @@ static void other_places_may_ask_for_nothing(void **state)
 	store_close(s);
 }
 
+static void other_places_get_no_headers(void **state)
+{
+	static const char *const headers[] = {"Authorization: Bearer mine"};
+	const char *const urls[] = {url_of("file/blob")};
+	struct store *s = open_store("headers");
+	struct fetch_request rq;
+
+	(void)state;
+	need_server();
+	rq = fetch_request_of(s, "none/blob");
+	rq.http.headers = headers;
+	rq.http.header_count = 1;
+	rq.more_urls = urls;
+	rq.more_count = 1;
+	assert_arrives(start_fetch(&rq));
+	assert_asked("GET /none/blob - Bearer_mine\nGET /file/blob - -\n");
+	store_close(s);
+}
+
 static void attempts_that_failed_are_told(void **state)
 {
 	struct store *s = open_store("told");
@@ -1296,6 +1315,24 @@ static void what_cannot_be_fetched_is_refused(void **state)
 	assert_message(ERR_USAGE, "sha256:12 is not a digest");
 }
 
+/* From the start: nothing is known of the server yet. */
+static void transfers_to_a_new_server_do_not_wait_for_each_other(void **state)
+{
+	struct transfer first = {0}, second = {0};
+	struct err err;
+
+	(void)state;
+	need_server();
+	first.http = second.http = http_new(&err);
+	first.request = second.request = request_of("GET", "hang/blob");
+	http_run(first.http, start_transfer, &first);
+	http_run(first.http, start_transfer, &second);
+	wait_for(&first.bodies);
+	wait_for(&second.bodies);
+	let_go();
+	http_free(first.http);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1338,6 +1375,8 @@ int main(void)
 		cmocka_unit_test(attempts_that_failed_are_told),
 		cmocka_unit_test(no_more_downloads_than_jobs),
 		cmocka_unit_test(what_cannot_be_fetched_is_refused),
+		cmocka_unit_test(other_places_get_no_headers),
+		cmocka_unit_test(transfers_to_a_new_server_do_not_wait_for_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

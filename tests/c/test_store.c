@@ -959,6 +959,87 @@ static void changes_under_the_lock_are_not_lost(void **state)
 	store_close(s);
 }
 
+static void no_name_is_no_store(void **state)
+{
+	struct err err;
+
+	(void)state;
+	assert_null(store_open("", &err));
+	assert_message(ERR_NOT_FOUND, "make the cache's directory : No such file or directory");
+}
+
+static void store_without_its_partial_directory_gets_one(void **state)
+{
+	struct store *s = open_store("foreign");
+
+	(void)state;
+	store_close(s);
+	assert_int_equal(rmdir(unit_path("foreign/partial")), 0);
+	s = open_store("foreign");
+	assert_true(store_writable(s));
+	assert_int_equal(unit_count_files(unit_path("foreign/partial")), 0);
+	store_close(s);
+}
+
+static void signal_ends_a_wait_to_get_in(void **state)
+{
+	struct store *s = open_store("in");
+	struct err err;
+
+	(void)state;
+	assert_true(store_alone(s));
+	interrupt_request(SIGINT);
+	assert_null(store_open(unit_path("in"), &err));
+	interrupt_clear();
+	assert_message(ERR_INTERRUPTED, "interrupted");
+	store_close(s);
+}
+
+static void (*before_unlink)(void);
+
+int unlink(const char *path)
+{
+	void (*act)(void) = before_unlink;
+
+	before_unlink = NULL;
+	if (act)
+		act();
+	return (int)syscall(SYS_unlink, path);
+}
+
+static void download_anew(void)
+{
+	struct err err;
+
+	assert_ok(store_remove(putter, ABC, &err));
+	racer = join(putter);
+}
+
+/* The blob comes and goes while another process cleans up after it. */
+static void partial_file_of_another_is_let_be(void **state)
+{
+	struct store *s = open_store("robbed"), *t = open_store("robbed");
+	struct store_partial p;
+	struct err err;
+
+	(void)state;
+	putter = s;
+	before_flock = put_meanwhile;
+	before_unlink = download_anew;
+	p = join(t);
+	assert_null(before_unlink);
+	assert_true(p.whole);
+	if (!racer.locked)
+		rejoin(s, &racer);
+	assert_true(racer.locked);
+	append(&racer, "abc");
+	assert_ok(store_commit(&racer, &err));
+	store_leave(&racer);
+	store_leave(&p);
+	store_close(s);
+	store_close(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -990,6 +1071,10 @@ int main(void)
 		cmocka_unit_test(signal_ends_a_wait_for_the_lock),
 		cmocka_unit_test(lock_is_waited_for),
 		cmocka_unit_test(changes_under_the_lock_are_not_lost),
+		cmocka_unit_test(no_name_is_no_store),
+		cmocka_unit_test(store_without_its_partial_directory_gets_one),
+		cmocka_unit_test(signal_ends_a_wait_to_get_in),
+		cmocka_unit_test(partial_file_of_another_is_let_be),
 	};
 
 	return cmocka_run_group_tests(tests, unit_setup, unit_teardown);
