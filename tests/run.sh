@@ -81,6 +81,7 @@ rm -rf "$build/results"
 mkdir -p "$build/results"
 if [ $# = 0 ]; then
 	set -- "$build"/tests/test_* tests/spec/*_spec.lua tests/conformance/*_spec.lua tests/e2e/*_spec.lua \
+		tests/boot/*_spec.lua \
 		tests/run-valgrind.sh
 fi
 for file; do

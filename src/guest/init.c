@@ -82,6 +82,14 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
+/* The console is the user's, as container engines have it: programs open /dev/stdout. */
+static void give_console(uid_t uid)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (uid && isatty(fd) && fchown(fd, uid, (gid_t)-1) < 0)
+			say("the console stays root's: %s", strerror(errno));
+}
+
 /* Returns only when it cannot be: the exit code, with the reason. */
 static int execute(const struct init *init, struct why *why)
 {
@@ -102,11 +110,12 @@ static void run_program(const struct init *init)
 	int code = PROGRAM_OWN_FAILURE;
 
 	setsid();
-	if (init->machine)
-		ioctl(STDIN_FILENO, TIOCSCTTY, 1);
 	watch_release();
-	if (init->machine)
+	if (init->machine) {
+		ioctl(STDIN_FILENO, TIOCSCTTY, 1);
+		give_console(init->user.uid);
 		raise_limits();
+	}
 	umask(022);
 	if (enter(init->config.cwd, &why) == 0 && user_become(&init->user, &why) == 0)
 		code = execute(init, &why);

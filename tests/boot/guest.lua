@@ -1,0 +1,171 @@
+--- Runs banger-init with a file system of busybox alone: as the first process of a
+--- PID namespace, and as that of a machine under QEMU.
+--
+--   local guest = require "boot.guest"
+--   guest.namespace { argv = { "sh", "-c", "exit 3" }, user = "5:6" }
+--   guest.boot("name", { argv = { ... } })
+--
+-- A table says what goes below /.banger (argv, env, cwd, user, stop_signal,
+-- stop_timeout, hostname) and `files`: path -> content, or { content, mode }.
+local banger = require "banger"
+local core = require "banger.core"
+local contract = require "banger.guest"
+local engine = require "support.engine"
+local need = require "support.need"
+local sh = require "support.sh"
+local tar = require "support.tar"
+
+local M = {}
+
+local MODE_FILE, MODE_PROGRAM = tonumber("644", 8), tonumber("755", 8)
+local APPLETS = { "cat", "env", "id", "kill", "printf", "ps", "sh", "sleep", "stat", "touch" }
+
+--- Strings as a file of /.banger holds them.
+local function strings(list)
+  local out = {}
+  for i, s in ipairs(list) do out[i] = s .. "\0" end
+  return table.concat(out)
+end
+
+local ONE = { cwd = "cwd", user = "user", stop_signal = "stop-signal", stop_timeout = "stop-timeout", hostname = "hostname" }
+
+--- All files of a guest: path -> { content, mode }.
+local function files_of(spec, arch)
+  local files = {
+    ["/.banger/init"] = { core.resource("guest/banger-init-" .. (arch or "amd64")), MODE_PROGRAM },
+    ["/bin/busybox"] = { sh.read_file(sh.check "command -v busybox":gsub("\n$", "")), MODE_PROGRAM },
+  }
+  for name, list in pairs { argv = spec.argv, env = spec.env } do
+    files["/.banger/" .. name] = { strings(list), MODE_FILE }
+  end
+  for key, name in pairs(ONE) do
+    if spec[key] then files["/.banger/" .. name] = { strings { spec[key] }, MODE_FILE } end
+  end
+  for path, file in pairs(spec.files or {}) do
+    files[path] = type(file) == "table" and file or { file, MODE_FILE }
+  end
+  return files
+end
+
+-- ---- a PID namespace ------------------------------------------------------------
+
+--- Writes the guest into a directory.
+local function unpack_guest(dir, spec, arch)
+  sh.check(("chmod 755 %s; mkdir -p %s/proc %s/dev %s/tmp %s/bin; cp -a /dev/null %s/dev"):format(dir, dir, dir, dir, dir, dir))
+  for path, file in pairs(files_of(spec, arch)) do
+    sh.check(("mkdir -p %s"):format(sh.quote((dir .. path):match "^(.*)/")))
+    sh.write_file(dir .. path, file[1])
+    sh.check(("chmod %o %s"):format(file[2], sh.quote(dir .. path)))
+  end
+  for _, name in ipairs(APPLETS) do sh.check(("ln -s busybox %s/bin/%s"):format(dir, name)) end
+end
+
+function M.namespace_reason()
+  return need.all(need.root(), need.namespace(), need.program "busybox",
+    select(2, sh.run "unshare -mpf --mount-proc true 2>/dev/null") ~= 0 and "needs a PID namespace" or nil)
+end
+
+--- Runs a guest to its end. `signals`: what to send from outside once the guest has
+--- made /ready, such as { "TERM" }.
+---@return { out: string, code: integer, exit: string?, seconds: number }
+function M.namespace(spec, arch)
+  local scratch <close> = sh.scratch()
+  local dir = scratch.dir
+  unpack_guest(dir, spec, arch)
+  local run = ""
+  if arch then
+    sh.check(("cp %s %s/emulator"):format(sh.check "command -v qemu-aarch64-static":gsub("\n$", ""), dir))
+    run = "/emulator"
+  end
+  -- Of what a test leaves behind nothing lives: the namespace dies with unshare.
+  local command = { ("timeout -s KILL 20 unshare --kill-child -mpf --mount-proc=%s/proc"):format(dir)
+    .. (" chroot %s %s /.banger/init >%s/out 2>&1 </dev/null & pid=$!"):format(dir, run, dir) }
+  if spec.signals then
+    -- timeout's child is unshare, whose child is the first process.
+    command[#command + 1] = ("for i in $(seq 200); do [ -e %s/ready ] && break; sleep 0.05; done"):format(dir)
+    command[#command + 1] = "set -- $(cat /proc/$pid/task/*/children); set -- $(cat /proc/$1/task/*/children)"
+    command[#command + 1] = "p=$1; [ $p -gt 1 ] || exit 99"
+    for _, signal in ipairs(spec.signals) do
+      command[#command + 1] = ("kill -%s $p; sleep 0.3"):format(signal)
+    end
+  end
+  command[#command + 1] = "wait $pid"
+  local before = core.host.clock()
+  local _, code = sh.run(table.concat(command, "\n"))
+  local out = sh.read_file(dir .. "/out")
+  return { out = out, code = code, exit = out:match "banger%-init: (exit=[^\n]*)\n$", seconds = core.host.clock() - before }
+end
+
+-- ---- a machine ------------------------------------------------------------------
+
+local LOGS = "build/boot"
+
+--- The newest of the distribution's kernels for virtual machines.
+local function kernel()
+  local path = sh.run "ls -v /boot/vmlinuz-*-cloud-amd64 /boot/vmlinuz-*-kvm 2>/dev/null | tail -n 1":gsub("\n$", "")
+  return path ~= "" and path or nil
+end
+
+function M.boot_reason()
+  return need.all(need.program "qemu-system-x86_64", need.program "busybox", need.program "modprobe", need.program "cpio",
+    not kernel() and "no cloud kernel in /boot" or nil)
+end
+
+local initramfs
+
+local function make_initramfs(path)
+  if initramfs then return end
+  sh.check("mkdir -p " .. LOGS)
+  initramfs = LOGS .. "/initramfs.gz"
+  sh.check(("tests/boot/make-initramfs.sh %s %s"):format(path:match "vmlinuz%-(.*)", initramfs))
+end
+
+--- An ext4 image of the guest: a `scratch` image with one static binary, to which the
+--- contract of a bootable file system is added, and banger-init.
+---@param path string
+function M.image(path, spec)
+  local files = files_of(spec)
+  local busybox = files["/bin/busybox"]
+  files["/bin/busybox"] = nil
+  local rootfs <close> = engine.rootfs(path, { tar.file("bin/busybox", busybox[1], { mode = busybox[2] }) })
+  local entries = contract.contract(rootfs)
+  entries[#entries + 1] = { path = "/.banger", type = "dir", mode = MODE_PROGRAM, uid = 0, gid = 0 }
+  for name, file in pairs(files) do
+    entries[#entries + 1] = { path = name, type = "file", content = file[1], mode = file[2], uid = 0, gid = 0 }
+  end
+  table.sort(entries, function(a, b) return a.path < b.path end)
+  banger.inject(rootfs, entries)
+  banger.mkext4(rootfs, path, { epoch = engine.EPOCH })
+end
+
+--- Boots a guest with software emulation (BOOT_ACCEL: another way) and waits until the
+--- machine is off. `cmdline`: more for the kernel's command line; `memory` in MiB;
+--- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
+---@param name string of the log
+---@param spec table
+---@param path string the image, kept for the caller
+---@return { out: string, exit: string?, seconds: number, log: string }
+function M.boot(name, spec, path)
+  local vmlinuz = kernel()
+  make_initramfs(vmlinuz)
+  M.image(path, spec)
+  local log = ("%s/%s.log"):format(LOGS, name)
+  local qemu = sh.line("timeout", "-k", "5", "55", "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg",
+    "-m", tostring(spec.memory or 256), "-nodefaults", "-display", "none", "-serial", "file:" .. log, "-no-reboot",
+    "-monitor", "stdio", "-kernel", vmlinuz, "-initrd", initramfs, "-drive", "file=" .. path .. ",format=raw,if=virtio",
+    "-append", "console=ttyS0 quiet panic=-1 init=/.banger/init " .. (spec.cmdline or "rw"))
+  local keys = "exec sleep 60"
+  if spec.keys then
+    keys = ("for i in $(seq 200); do grep -q READY %s && break; sleep 0.2; done; echo sendkey %s; exec sleep 60"):format(log, spec.keys)
+  end
+  sh.check(": >" .. log)
+  local before = core.host.clock()
+  -- What feeds the monitor ends with the machine.
+  local said, code = sh.run(("fifo=%s.fifo; rm -f $fifo; mkfifo $fifo; { %s; } >$fifo & feeder=$!; %s <$fifo 2>&1; code=$?; "
+    .. "kill $feeder 2>/dev/null; rm -f $fifo; exit $code"):format(path, keys, qemu))
+  local out = sh.read_file(log):gsub("\r\n", "\n")
+  if code ~= 0 then error(("%s: QEMU ended with %d\n%s\n%s"):format(log, code, said, out:sub(-2000)), 2) end
+  return { out = out, exit = out:match "banger%-init: (exit=[^\n]*)\n", seconds = core.host.clock() - before, log = log }
+end
+
+return M
