@@ -24,6 +24,7 @@ parser:option("--label", "Name of the file system, at most 16 bytes."):convert(c
 parser:option("--platform", "Platform, such as linux/arm64; default: this machine's.")
 parser:option("--paths", "Names that climb out by '..': safe refuses them, clamp stops them at the root, strict refuses absolute ones too.")
   :choices { "safe", "clamp", "strict" }
+parser:option("--init", "What the kernel runs first: auto finds out, native, banger, none, or the path of a program in the image.", "auto")
 parser:flag("--no-inject", "Leave out what a bootable system needs and the image lacks.")
 parser:flag("--strict", "Refuse layers that hold anything to take note of.")
 cli.registry_options(parser)
@@ -63,10 +64,10 @@ image:remember()
 local flattened = banger.host.clock()
 
 -- 3. Add what a machine needs and a container does not.
-local injected, warnings = {}, {}
+local plan = { entries = {}, warnings = {} }
 if not options.no_inject then
-  injected, warnings = guest.contract(rootfs, image.config)
-  banger.inject(rootfs, injected)
+  plan = guest.prepare(rootfs, image.config, { init = cli.check(guest.init_option(options.init)) })
+  banger.inject(rootfs, plan.entries)
 end
 
 -- 4. Write ext4's own metadata around the contents, and give the file its name.
@@ -80,13 +81,12 @@ local info = banger.mkext4(rootfs, options.out, {
 
 -- 5. Say what came out.
 local ended = banger.host.clock()
-report.notes(layers, warnings)
+report.notes(layers, plan.warnings)
 report.print(options.quiet and "digest" or options.json and "json" or "text", {
   image = image,
   info = info,
   layers = layers,
-  injected = injected,
-  warnings = warnings,
+  plan = plan,
   seconds = ended - begun,
   seconds_finish = ended - flattened,
 })

@@ -1,5 +1,7 @@
 ---What an image needs to boot: pure decisions over the read side of a rootfs.
-local M = {}
+local guest_init = require "banger.guest_init"
+
+local M = { detect_init = guest_init.detect }
 
 ---@class banger.guest_entry: banger.entry
 ---@field why string # one reason, for reports
@@ -210,6 +212,66 @@ function M.contract(rootfs, config)
     plan:unmark(path)
   end
   return plan.entries, plan.warnings
+end
+
+-- Where the kernel looks for an init by itself, if nothing is there.
+local function link_init(rootfs, entries)
+  if rootfs:stat "/sbin/init" then
+    return
+  end
+  entries[#entries + 1] = { path = "/sbin/init", type = "symlink", target = "/.banger/init", uid = 0, gid = 0,
+    why = "is absent, and is what the kernel runs" }
+end
+
+local INITS = { auto = true, native = true, banger = true, none = true }
+
+---Check what `prepare` takes as `init`.
+---@param text string
+---@return string?
+---@return string? message
+function M.init_option(text)
+  if INITS[text] or text:find "^/" then
+    return text
+  end
+  return nil, ("--init: '%s' is neither auto, native, banger, none nor a path in the image from / on"):format(text)
+end
+
+---@class banger.guest_plan
+---@field entries banger.guest_entry[] # for `inject`, in this order
+---@field warnings string[]
+---@field init banger.init_choice
+
+---Everything to inject so that a rootfs boots and does what the image is for: the
+---contract, and banger-init where the image's program is no init.
+---@param rootfs banger.tree # its read side
+---@param config banger.config
+---@param options? { init?: string } # "auto" (the default), "native", "banger", "none", or the path of a program in the image
+---@return banger.guest_plan
+---@example
+---```lua
+---local plan = guest.prepare(rootfs, image.config)
+---banger.inject(rootfs, plan.entries)
+---```
+function M.prepare(rootfs, config, options)
+  local entries, warnings = M.contract(rootfs, config)
+  local want = options and options.init
+  local init = want == "none" and { kind = "none", argv = guest_init.argv(config), why = "asked for" }
+    or M.detect_init(rootfs, config, want)
+  if init.kind == "banger" then
+    local more, message = guest_init.entries(config, {})
+    for _, entry in ipairs(more or {}) do
+      entries[#entries + 1] = entry
+    end
+    if more then
+      link_init(rootfs, entries)
+    else
+      init = { kind = "none", argv = init.argv, why = message }
+    end
+  end
+  if init.kind == "none" and want ~= "none" then
+    warnings[#warnings + 1] = init.why .. "; it does not boot by itself (--init names a program in it)"
+  end
+  return { entries = entries, warnings = warnings, init = init }
 end
 
 return M

@@ -9,8 +9,7 @@ local M = {}
 ---@field image banger.image
 ---@field info banger.mkext4_info
 ---@field layers banger.layer_report[]
----@field injected banger.guest_entry[]
----@field warnings string[]
+---@field plan banger.guest_plan # without `init` where nothing was injected
 ---@field seconds number
 ---@field seconds_finish number # of these, after the last layer
 
@@ -82,8 +81,9 @@ function M.object(build)
     digest = build.image.digest,
     platform = build.image.platform,
     layers = describe_layers(build),
-    injected = describe_injected(build.injected),
-    warnings = build.warnings,
+    injected = describe_injected(build.plan.entries),
+    warnings = build.plan.warnings,
+    init = build.plan.init and { kind = build.plan.init.kind, path = build.plan.init.path, why = build.plan.init.why },
     seconds = build.seconds,
     seconds_finish = build.seconds_finish,
   }

@@ -140,6 +140,7 @@ end
 
 --- Boots a guest with software emulation (BOOT_ACCEL: another way) and waits until the
 --- machine is off. `cmdline`: more for the kernel's command line; `memory` in MiB;
+--- `built`: the image is at the path already, and finds its init by itself;
 --- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
 ---@param name string of the log
 ---@param spec table
@@ -148,12 +149,12 @@ end
 function M.boot(name, spec, path)
   local vmlinuz = kernel()
   make_initramfs(vmlinuz)
-  M.image(path, spec)
+  if not spec.built then M.image(path, spec) end
   local log = ("%s/%s.log"):format(LOGS, name)
   local qemu = sh.line("timeout", "-k", "5", "55", "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg",
     "-m", tostring(spec.memory or 256), "-nodefaults", "-display", "none", "-serial", "file:" .. log, "-no-reboot",
     "-monitor", "stdio", "-kernel", vmlinuz, "-initrd", initramfs, "-drive", "file=" .. path .. ",format=raw,if=virtio",
-    "-append", "console=ttyS0 quiet panic=-1 init=/.banger/init " .. (spec.cmdline or "rw"))
+    "-append", "console=ttyS0 quiet panic=-1 " .. (spec.built and "" or "init=/.banger/init ") .. (spec.cmdline or "rw"))
   local keys = "exec sleep 60"
   if spec.keys then
     keys = ("for i in $(seq 200); do grep -q READY %s && break; sleep 0.2; done; echo sendkey %s; exec sleep 60"):format(log, spec.keys)

@@ -167,3 +167,60 @@ describe("the contract of a bootable rootfs", function()
       "/dev/null cannot be made a device: something else is there")
   end)
 end)
+
+describe("what makes an image boot", function()
+  local PROGRAM = { type = "file", size = 1, mode = tonumber("755", 8) }
+  local function config(own, architecture)
+    return { platform = { os = "linux", architecture = architecture or "amd64" }, config = own or {} }
+  end
+  -- Lines as summary's, the plan's init, its warnings.
+  local function prepare(changes, own, options, architecture)
+    local plan = guest.prepare(complete(changes), config(own, architecture), options)
+    local lines = {}
+    for i, entry in ipairs(plan.entries) do lines[i] = entry.type .. " " .. entry.path end
+    return lines, plan.init, plan.warnings
+  end
+  local BANGER = { "dir /.banger", "file /.banger/init", "file /.banger/argv", "symlink /sbin/init" }
+
+  it("is banger-init for a program, and a link where the kernel looks", function()
+    local lines, init, warnings = prepare(nil, { Cmd = { "/app" } })
+    assert.same(BANGER, lines)
+    assert.same({ "banger", "/.banger/init" }, { init.kind, init.path })
+    assert.same({}, warnings)
+  end)
+
+  it("leaves an init that is there alone", function()
+    local lines = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/app" } })
+    assert.same({ "dir /.banger", "file /.banger/init", "file /.banger/argv" }, lines)
+    local none, init = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } })
+    assert.same({}, none)
+    assert.equal("native", init.kind)
+  end)
+
+  it("is said to be missing when there is nothing to run", function()
+    local lines, init, warnings = prepare()
+    assert.same({}, lines)
+    assert.equal("none", init.kind)
+    assert.same({ "the image names no program to run: it has neither Entrypoint nor Cmd; it does not boot by itself "
+      .. "(--init names a program in it)" }, warnings)
+    lines, init, warnings = prepare(nil, { Cmd = { "/app" } }, nil, "s390x")
+    assert.same({ {}, "none" }, { lines, init.kind })
+    assert.matches("^there is no banger%-init for s390x; it does not boot", warnings[1])
+  end)
+
+  it("is nothing when that is asked for", function()
+    local lines, init, warnings = prepare(nil, { Cmd = { "/app" } }, { init = "none" })
+    assert.same({ {}, {}, "none" }, { lines, warnings, init.kind })
+  end)
+
+  it("can be chosen by a word or a path", function()
+    for _, text in ipairs { "auto", "native", "banger", "none", "/opt/init" } do
+      assert.equal(text, guest.init_option(text))
+    end
+    for _, text in ipairs { "", "systemd", "opt/init", "Auto" } do
+      local value, message = guest.init_option(text)
+      assert.is_nil(value)
+      assert.equal(("--init: '%s' is neither auto, native, banger, none nor a path in the image from / on"):format(text), message)
+    end
+  end)
+end)

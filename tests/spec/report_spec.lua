@@ -22,8 +22,11 @@ local build = {
   info = { path = "out.ext4", size = 1073741824, used = 734003200, free = 339738624, inodes = 65536, inodes_used = 13626,
     inodes_free = 51910, label = "", uuid = "u", block_size = 4096, journal_bytes = 0 },
   layers = { { layer = 1, diff_id = "sha256:d", entries = 2, notes = { { entry = "/abs", action = "altered", reason = "absolute" } } } },
-  injected = { { path = "/etc/fstab", type = "file", content = "x", why = "is absent" } },
-  warnings = {},
+  plan = {
+    entries = { { path = "/etc/fstab", type = "file", content = "x", why = "is absent" } },
+    warnings = {},
+    init = { kind = "native", path = "/sbin/init", argv = {}, why = "it is there" },
+  },
   seconds = 1.4142135,
 }
 
@@ -42,6 +45,7 @@ seconds  1.41
 
   it("as JSON: one line, sorted", function()
     assert.equal('{"block_size":4096,"digest":"sha256:m","free":339738624,'
+      .. '"init":{"kind":"native","path":"/sbin/init","why":"it is there"},'
       .. '"injected":[{"path":"/etc/fstab","type":"file","why":"is absent"}],"inodes":65536,"inodes_free":51910,'
       .. '"inodes_used":13626,"journal_bytes":0,"label":"","layers":[{"diff_id":"sha256:d","digest":"sha256:l","entries":2,'
       .. '"layer":1,"notes":[{"action":"altered","entry":"/abs","reason":"absolute"}]}],"path":"out.ext4",'
