@@ -127,6 +127,7 @@ deps:
 
 deps-test: deps
 	@vendor/need test
+	@tests/boot/fetch-kernel.sh $(B)/cache/kernel
 
 # ---- tests ---------------------------------------------------------------------
 # tests/c/test_X.c is a program of its own, linked with what it uses of the rooms.

@@ -100,24 +100,21 @@ end
 
 local LOGS = "build/boot"
 
---- The newest of the distribution's kernels for virtual machines.
-local function kernel()
-  local path = sh.run "ls -v /boot/vmlinuz-*-cloud-amd64 /boot/vmlinuz-*-kvm 2>/dev/null | tail -n 1":gsub("\n$", "")
-  return path ~= "" and path or nil
-end
+-- Where fetch-kernel.sh puts the distribution's kernel for virtual machines.
+local KERNEL = "build/cache/kernel"
 
 function M.boot_reason()
   return need.all(need.program "qemu-system-x86_64", need.program "busybox", need.program "modprobe", need.program "cpio",
-    not kernel() and "no cloud kernel in /boot" or nil)
+    not sh.exists(KERNEL .. "/kernel") and "no kernel in " .. KERNEL or nil)
 end
 
 local initramfs
 
-local function make_initramfs(path)
+local function make_initramfs()
   if initramfs then return end
   sh.check("mkdir -p " .. LOGS)
   initramfs = LOGS .. "/initramfs.gz"
-  sh.check(("tests/boot/make-initramfs.sh %s %s"):format(path:match "vmlinuz%-(.*)", initramfs))
+  sh.check(("tests/boot/make-initramfs.sh %s %s"):format(KERNEL, initramfs))
 end
 
 --- An ext4 image of the guest: a `scratch` image with one static binary, to which the
@@ -147,13 +144,12 @@ end
 ---@param path string the image, kept for the caller
 ---@return { out: string, exit: string?, seconds: number, log: string }
 function M.boot(name, spec, path)
-  local vmlinuz = kernel()
-  make_initramfs(vmlinuz)
+  make_initramfs()
   if not spec.built then M.image(path, spec) end
   local log = ("%s/%s.log"):format(LOGS, name)
   local qemu = sh.line("timeout", "-k", "5", "55", "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg",
     "-m", tostring(spec.memory or 256), "-nodefaults", "-display", "none", "-serial", "file:" .. log, "-no-reboot",
-    "-monitor", "stdio", "-kernel", vmlinuz, "-initrd", initramfs, "-drive", "file=" .. path .. ",format=raw,if=virtio",
+    "-monitor", "stdio", "-kernel", KERNEL .. "/kernel", "-initrd", initramfs, "-drive", "file=" .. path .. ",format=raw,if=virtio",
     "-append", "console=ttyS0 quiet panic=-1 " .. (spec.built and "" or "init=/.banger/init ") .. (spec.cmdline or "rw"))
   local keys = "exec sleep 60"
   if spec.keys then

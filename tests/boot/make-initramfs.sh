@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes an initramfs for a kernel whose virtio is modular:
-#   make-initramfs.sh VERSION OUT
+#   make-initramfs.sh DIR OUT
+# DIR is what fetch-kernel.sh made.
 # It mounts /dev/vda as the kernel itself would (read-only unless the command line
 # has rw) and goes on with the init= of the command line.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
-version=$1
+dir=$1
+version=$(cat "$dir/version")
 out=$2
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -15,7 +17,7 @@ cp "$(command -v busybox)" "$root/bin/busybox"
 
 # In the order in which they have to be loaded; those built in have no file.
 for module in virtio_pci virtio_blk ext4; do
-	modprobe -S "$version" --show-depends "$module"
+	modprobe -d "$dir" -S "$version" --show-depends "$module"
 done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' > "$root/list"
 while read -r file; do
 	cp "$file" "$root/modules/"
