@@ -101,7 +101,7 @@ end
 function commands.prune()
   local store = cache.open(path)
   local removed = store:prune {
-    before = options.older_than and os.time() - options.older_than,
+    before = options.older_than and os.time() - options.older_than + 1,
     keep_bytes = options.keep_bytes,
     all = options.all,
   }

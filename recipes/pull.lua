@@ -25,6 +25,7 @@ parser:option("--platform", "Platform, such as linux/arm64; default: this machin
 parser:option("--paths", "Names that climb out by '..': safe refuses them, clamp stops them at the root, strict refuses absolute ones too.")
   :choices { "safe", "clamp", "strict" }
 parser:option("--init", "What the kernel runs first: auto finds out, native, banger, none, or the path of a program in the image.", "auto")
+  :convert(guest.init_option)
 parser:flag("--no-inject", "Leave out what a bootable system needs and the image lacks.")
 parser:flag("--strict", "Refuse layers that hold anything to take note of.")
 cli.registry_options(parser)
@@ -66,7 +67,7 @@ local flattened = banger.host.clock()
 -- 3. Add what a machine needs and a container does not.
 local plan = { entries = {}, warnings = {} }
 if not options.no_inject then
-  plan = guest.prepare(rootfs, image.config, { init = cli.check(guest.init_option(options.init)) })
+  plan = guest.prepare(rootfs, image.config, { init = options.init })
   banger.inject(rootfs, plan.entries)
 end
 

@@ -48,6 +48,8 @@ describe("pull refuses", function()
   refused("--progress loud oci:layout out/x", 1,
     "argument for option '--progress' must be one of 'auto', 'tty', 'plain', 'none' (see --help)")
   refused("--paths wild oci:layout out/x", 1, "argument for option '--paths' must be one of 'safe', 'clamp', 'strict' (see --help)")
+  refused("--init sysv oci:layout out/x", 1,
+    "--init: 'sysv' is neither auto, native, banger, none nor a path in the image from / on (see --help)")
   refused("--platform amd64 oci:layout out/x", 1, "'amd64' is no platform: os/architecture[/variant] expected, such as linux/amd64")
   refused("oci:layout: out/x", 1, "'oci:layout:' is no image reference: the tag is empty")
   refused("oci:layout out/x", 1, "SOURCE_DATE_EPOCH is 'today'; whole seconds since 1970 expected", "SOURCE_DATE_EPOCH=today")
