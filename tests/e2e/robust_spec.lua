@@ -320,7 +320,7 @@ describe("a signal", function()
 
   local function interrupted(signal, delay)
     need_slow()
-    return pull(("oci:%s:t OUT/older.ext4"):format(slow), ("timeout -s %s --preserve-status %s"):format(signal, delay))
+    return pull(("oci:%s:t OUT/older.ext4"):format(slow), ("timeout --foreground -k 60 -s %s --preserve-status %s"):format(signal, delay))
   end
 
   for _, case in ipairs { { "INT", 130 }, { "TERM", 143 }, { "HUP", 129 } } do
@@ -344,7 +344,7 @@ describe("a signal", function()
   it("at any moment leaves the old file or the new one", function()
     for i = 1, 30 do
       local result = pull(("--no-inject oci:%s:t OUT/older.ext4"):format(GOOD),
-        ("timeout -s %s --preserve-status %.4f"):format(i % 2 == 0 and "TERM" or "INT", i * 0.0015))
+        ("timeout --foreground -k 60 -s %s --preserve-status %.4f"):format(i % 2 == 0 and "TERM" or "INT", i * 0.0015))
       local files = sh.check("ls -A " .. result.dir)
       assert.are.equal("older.ext4\n", files)
       assert.is_true(result.code == OK or result.code == 130 or result.code == 143, result.code .. result.err)

@@ -238,7 +238,7 @@ describe("standard input", function()
   end)
 
   it("does not outlive a signal", function()
-    local out, status = sh.run(("sleep 2 | timeout --preserve-status -s INT 0.5 %s -e %s 2>&1"):format(
+    local out, status = sh.run(("sleep 2 | timeout --foreground -k 60 --preserve-status -s INT 0.5 %s -e %s 2>&1"):format(
       sh.banger(), sh.quote 'require "banger.core".archive "-"'))
     assert.same({ 130, "banger-lua: interrupted\n" }, { status, out })
   end)

@@ -357,6 +357,11 @@ describe("signals:", function()
     assert.same({ "closed\nbanger-lua: interrupted\n", 130 }, { got.out, got.code })
   end)
 
+  it("are one wish when they come at once, as timeout sends them", function()
+    local got = signalled("INT", READY .. "while true do end", "1; do kill -INT $pid; done; for i in 2")
+    assert.same({ "closed\nbanger-lua: interrupted\n", 130 }, { got.out, got.code })
+  end)
+
   it("end the process when they come twice", function()
     local got = signalled("INT", CLOSE .. "pcall(function() print 'ready' while true do end end) while true do end", "1 2")
     assert.equal(130, got.code)
