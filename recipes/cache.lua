@@ -28,20 +28,12 @@ parser:command("path", "Print where the cache is.")
 local options = cli.parse(parser, { ... })
 local path = cli.check(cache.dir(options.cache_dir, os.getenv))
 
-local function total(sizes)
-  local sum = 0
-  for _, bytes in pairs(sizes) do
-    sum = sum + bytes
-  end
-  return sum
-end
-
 local function describe(store, image)
   return {
     reference = image.name,
     digest = image.entry.digest,
     platform = image.entry.platform and platform.format(image.entry.platform),
-    size = total(store:blobs(image)),
+    size = store:size(image),
     used = image.used and os.date("!%Y-%m-%dT%H:%M:%SZ", image.used),
   }
 end

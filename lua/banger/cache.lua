@@ -240,6 +240,14 @@ local function mark_manifest(cache, hash, sizes, depth)
   end
 end
 
+local function total(sizes)
+  local sum = 0
+  for _, size in pairs(sizes) do
+    sum = sum + size
+  end
+  return sum
+end
+
 ---The blobs of an image that are here.
 ---@param image banger.cached
 ---@return table<string, integer> sizes # bytes by digest
@@ -250,6 +258,13 @@ function Cache:blobs(image)
   end
   mark_manifest(self, image.entry.digest, sizes, 0)
   return sizes
+end
+
+---The bytes that an image takes here; what it shares with others counts too.
+---@param image banger.cached
+---@return integer
+function Cache:size(image)
+  return total(self:blobs(image))
 end
 
 ---All blobs that are here.
@@ -264,14 +279,6 @@ function Cache:all_blobs()
     end
   end
   return list
-end
-
-local function total(sizes)
-  local sum = 0
-  for _, size in pairs(sizes) do
-    sum = sum + size
-  end
-  return sum
 end
 
 ---@class banger.prune_options

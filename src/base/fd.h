@@ -16,4 +16,8 @@ ssize_t fd_pread_all(int fd, void *data, size_t len, uint64_t offset);
 /* Write all of `len` bytes. 0, or -1 with errno. */
 int fd_write_all(int fd, const void *data, size_t len);
 
+/* A file without a name in the directory, to read and write, mode 0600: it is gone
+ * when the descriptor is. The descriptor, or -1 with errno. */
+int fd_open_unnamed(const char *dir);
+
 #endif

@@ -59,9 +59,7 @@ void fetch_release_job(struct fetch *f)
 
 void fetch_fail(struct fetch *f, const struct err *why)
 {
-	struct err err = *why;
-
-	struct err ignored;
+	struct err err = *why, ignored;
 
 	err_prefix(&err, "blob %s", f->digest);
 	blob_feed_end(f->blob, &err);
@@ -346,15 +344,7 @@ static int open_unnamed(struct fetch *f, struct err *err)
 {
 	if (f->fd >= 0)
 		return 0;
-	f->fd = open(f->temp, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	if (f->fd < 0) {
-		char name[4096];
-
-		snprintf(name, sizeof(name), "%s/.banger-blob-XXXXXX", f->temp);
-		f->fd = mkostemp(name, O_CLOEXEC);
-		if (f->fd >= 0)
-			unlink(name);
-	}
+	f->fd = fd_open_unnamed(f->temp);
 	if (f->fd < 0)
 		return err_errno(err, errno, "create a temporary file in %s", f->temp);
 	return blob_feed_file(f->blob, f->fd, err);

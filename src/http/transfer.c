@@ -224,7 +224,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *arg)
 
 /* ---- attempts ---------------------------------------------------------------------- */
 
-static int set_tls(struct http_transfer *t)
+static void set_tls(struct http_transfer *t)
 {
 	const struct http_request *rq = &t->request;
 
@@ -244,7 +244,6 @@ static int set_tls(struct http_transfer *t)
 	if (rq->key)
 		curl_easy_setopt(t->easy, CURLOPT_SSLKEY, rq->key);
 	curl_easy_setopt(t->easy, CURLOPT_KEYPASSWD, ""); /* or OpenSSL asks the terminal */
-	return 0;
 }
 
 /* A secure request never becomes an open one; no other protocol is spoken. */

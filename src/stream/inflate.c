@@ -11,7 +11,6 @@
 #define RING_CHUNKS ((size_t)16)
 #define CHUNK_SIZE  ((size_t)256 << 10)
 #define INPUT_SIZE  ((size_t)256 << 10)
-#define MAGIC_SIZE  ((size_t)4)
 
 struct inflate {
 	struct decoder decoder; /* first: the decoders' view of this */
@@ -88,6 +87,11 @@ static run_fn *decoder_of(const uint8_t *p, size_t len)
 	return copy_run;
 }
 
+bool inflate_is_compressed(const uint8_t *data, size_t len)
+{
+	return decoder_of(data, len) != copy_run;
+}
+
 /* The format is told by four bytes: wait for so many, if there are. */
 static int fill_magic(struct inflate *in, struct err *err)
 {
@@ -95,7 +99,7 @@ static int fill_magic(struct inflate *in, struct err *err)
 
 	if (decoder_fill(d, err) < 0)
 		return -1;
-	while (d->in_len && d->in_len < MAGIC_SIZE) {
+	while (d->in_len && d->in_len < INFLATE_MAGIC_SIZE) {
 		ssize_t n = blob_read(in->blob, in->input + d->in_len, INPUT_SIZE - d->in_len,
 			d->in_len, &in->stop, err);
 

@@ -3,6 +3,7 @@
 #ifndef BANGER_STREAM_INFLATE_H
 #define BANGER_STREAM_INFLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +11,10 @@
 #include "stream/blob.h"
 
 struct inflate;
+
+/* Whether a stream that begins so is gzip or zstd: INFLATE_MAGIC_SIZE bytes tell. */
+#define INFLATE_MAGIC_SIZE 4
+bool inflate_is_compressed(const uint8_t *data, size_t len);
 
 /* Start; the blob must outlive it. */
 struct inflate *inflate_start(struct blob *blob, struct err *err);

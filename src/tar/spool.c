@@ -28,30 +28,11 @@ static const char *scratch_dir(void)
 	return dir && *dir ? dir : "/tmp";
 }
 
-/* Some file systems have no O_TMPFILE: a name that is gone at once does as well. */
-static int open_unlinked(const char *dir)
-{
-	cleanup(cleanup_free) char *path = NULL;
-	int fd;
-
-	if (asprintf(&path, "%s/banger.XXXXXX", dir) < 0) {
-		path = NULL;
-		errno = ENOMEM;
-		return -1;
-	}
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
 static int open_scratch(struct err *err)
 {
 	const char *dir = scratch_dir();
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = fd_open_unnamed(dir);
 
-	if (fd < 0)
-		fd = open_unlinked(dir);
 	if (fd < 0)
 		return err_errno(err, errno, "make a temporary file in %s ($TMPDIR)", dir);
 	return fd;
@@ -121,26 +102,14 @@ static int copy_pipe(struct tar_spool *spool, struct err *err)
 
 /* ---- compression ------------------------------------------------------------------------- */
 
-/* As inflate.c tells them: gzip, zstd, a skippable frame of zstd's. A tar begins
- * with a name, and none like these is worth to be one. */
-static bool is_compressed(const uint8_t *p, size_t len)
-{
-	if (len >= 2 && p[0] == 0x1f && p[1] == 0x8b)
-		return true;
-	if (len < 4)
-		return false;
-	return memcmp(p, "\x28\xb5\x2f\xfd", 4) == 0 ||
-	       ((p[0] & 0xf0) == 0x50 && memcmp(p + 1, "\x2a\x4d\x18", 3) == 0);
-}
-
 int tar_spool_is_compressed(const struct tar_spool *spool, uint64_t offset, struct err *err)
 {
-	uint8_t magic[4];
+	uint8_t magic[INFLATE_MAGIC_SIZE];
 	ssize_t n = fd_pread_all(spool->fd, magic, sizeof(magic), offset);
 
 	if (n < 0)
 		return err_errno(err, errno, "read %s", spool->name);
-	return is_compressed(magic, (size_t)n);
+	return inflate_is_compressed(magic, (size_t)n);
 }
 
 static int inflate_all(struct tar_spool *spool, struct inflate *in, int fd, struct err *err)
