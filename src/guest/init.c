@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "guest/agent.h"
 #include "guest/cmdline.h"
 #include "guest/config.h"
 #include "guest/machine.h"
@@ -211,6 +212,7 @@ static int run(struct init *init, struct why *why, int *status)
 		.stop_seconds = init->config.stop_seconds,
 	};
 
+	agent_start();
 	watch.program = fork();
 	if (watch.program < 0)
 		return why_set(why, "fork: %s", strerror(errno));
@@ -220,12 +222,14 @@ static int run(struct init *init, struct why *why, int *status)
 	return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static struct init init;
 	struct why why;
 	int status = PROGRAM_OWN_FAILURE << 8, number, code;
 
+	if (argc > 1 && strcmp(argv[1], "agent") == 0)
+		return agent_main(argc - 1, argv + 1);
 	if (getpid() != 1) {
 		say("this is an init: it runs as PID 1 or not at all");
 		return PROGRAM_OWN_FAILURE;
