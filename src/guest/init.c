@@ -11,6 +11,8 @@
  * before tells of. S is 0 without a signal. oom is 1 when the kernel killed anything for
  * want of memory.
  *
+ * As /init of an initramfs it goes before an image's init: see initramfs.h.
+ *
  * In a PID namespace it leaves the machine as it is, and ends with that exit code. */
 #include <errno.h>
 #include <limits.h>
@@ -26,14 +28,16 @@
 #include "guest/agent.h"
 #include "guest/cmdline.h"
 #include "guest/config.h"
+#include "guest/initramfs.h"
 #include "guest/machine.h"
 #include "guest/net.h"
 #include "guest/program.h"
 #include "guest/user.h"
 #include "guest/watch.h"
 
-#define CONFIG_DIR "/.banger"
-#define FILES_HARD 524288 /* what container engines allow; the kernel's own is 4096 */
+#define CONFIG_DIR  "/.banger"
+#define OWN_FAILURE (PROGRAM_OWN_FAILURE << 8) /* as a status of waitpid's */
+#define FILES_HARD  524288 /* what container engines allow; the kernel's own is 4096 */
 
 /* All there is to know. It lives as long as the machine. */
 struct init {
@@ -164,16 +168,6 @@ static int make_env(struct init *init, struct why *why)
 	return 0;
 }
 
-static void read_cmdline(struct init *init)
-{
-	char *text = text_read("/proc/cmdline", NULL);
-	struct why why;
-
-	if (cmdline_parse(&init->cmdline, text ? text : "", &why) < 0)
-		say("%s", why.text);
-	free(text);
-}
-
 static int make_machine(struct init *init, struct why *why)
 {
 	int rc = machine_mount(why);
@@ -181,7 +175,7 @@ static int make_machine(struct init *init, struct why *why)
 	machine_console();
 	if (rc < 0)
 		return -1;
-	read_cmdline(init);
+	machine_cmdline(&init->cmdline);
 	machine_root(&init->cmdline);
 	machine_take_keys();
 	net_start();
@@ -222,11 +216,35 @@ static int run(struct init *init, struct why *why, int *status)
 	return 0;
 }
 
+/* The last line, and the end. */
+static int finish(const struct init *init, int status)
+{
+	int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	int code = number ? 128 + number : WEXITSTATUS(status);
+
+	machine_console_reset();
+	say("exit=%d signal=%d oom=%d", code, number, machine_oom_kills() != init->oom_kills);
+	if (!init->machine)
+		return code;
+	machine_end(init->cmdline.ending);
+}
+
+/* Returns only when the root's init does not take over. */
+static void boot(struct init *init, char **argv)
+{
+	struct why why;
+
+	init->machine = true;
+	initramfs_run(&init->cmdline, argv, &why);
+	say("%s", why.text);
+	finish(init, OWN_FAILURE);
+}
+
 int main(int argc, char **argv)
 {
 	static struct init init;
 	struct why why;
-	int status = PROGRAM_OWN_FAILURE << 8, number, code;
+	int status = OWN_FAILURE;
 
 	if (argc > 1 && strcmp(argv[1], "agent") == 0)
 		return agent_main(argc - 1, argv + 1);
@@ -234,6 +252,8 @@ int main(int argc, char **argv)
 		say("this is an init: it runs as PID 1 or not at all");
 		return PROGRAM_OWN_FAILURE;
 	}
+	if (initramfs_is_here(argv[0]))
+		boot(&init, argv);
 	setsid();
 	watch_hold();
 	init.machine = !machine_is_namespace();
@@ -241,11 +261,5 @@ int main(int argc, char **argv)
 	if (prepare(&init, &why) < 0 || run(&init, &why, &status) < 0)
 		say("%s", why.text);
 	watch_end_others();
-	number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	code = number ? 128 + number : WEXITSTATUS(status);
-	machine_console_reset();
-	say("exit=%d signal=%d oom=%d", code, number, machine_oom_kills() != init.oom_kills);
-	if (!init.machine)
-		return code;
-	machine_end(init.cmdline.ending);
+	return finish(&init, status);
 }

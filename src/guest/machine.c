@@ -16,6 +16,9 @@
 /* The first PID namespace's number, the same in every kernel (PID_NS_INIT_INO). */
 #define FIRST_NAMESPACE "pid:[4026531836]"
 
+#define FIRST        4 /* of the mounts: those of machine_mount_first */
+#define PATH_LONGEST 256
+
 /* ---- mounts ------------------------------------------------------------------------------ */
 
 static const struct mount {
@@ -70,9 +73,9 @@ static void make_links(void)
 			say("link %s: %s", links[i][1], strerror(errno));
 }
 
-int machine_mount(struct why *why)
+static int mount_some(size_t count, struct why *why)
 {
-	for (size_t i = 0; i < sizeof(mounts) / sizeof(*mounts); i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct mount *m = &mounts[i];
 
 		if (mount_one(m) == 0)
@@ -82,7 +85,40 @@ int machine_mount(struct why *why)
 			return -1;
 		say("%s", why->text);
 	}
+	return 0;
+}
+
+int machine_mount_first(struct why *why)
+{
+	return mount_some(FIRST, why);
+}
+
+int machine_mount(struct why *why)
+{
+	if (mount_some(sizeof(mounts) / sizeof(*mounts), why) < 0)
+		return -1;
 	make_links();
+	return 0;
+}
+
+/* What the new root has no directory for is left behind. */
+static void move_first(const char *dir)
+{
+	char to[PATH_LONGEST];
+
+	for (size_t i = 0; i < FIRST; i++) {
+		snprintf(to, sizeof(to), "%s%s", dir, mounts[i].dir);
+		if (mount(mounts[i].dir, to, NULL, MS_MOVE, NULL) < 0)
+			umount2(mounts[i].dir, MNT_DETACH);
+	}
+}
+
+int machine_switch(const char *dir, struct why *why)
+{
+	move_first(dir);
+	if (chdir(dir) < 0 || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 ||
+		chdir("/") < 0)
+		return why_set(why, "make %s the root: %s", dir, strerror(errno));
 	return 0;
 }
 
@@ -141,6 +177,16 @@ void machine_console_reset(void)
 		return;
 	tcflow(STDERR_FILENO, TCOON);
 	tcsetattr(STDERR_FILENO, TCSANOW, &console_state);
+}
+
+void machine_cmdline(struct cmdline *cmdline)
+{
+	char *text = text_read("/proc/cmdline", NULL);
+	struct why why;
+
+	if (cmdline_parse(cmdline, text ? text : "", &why) < 0)
+		say("%s", why.text);
+	free(text);
 }
 
 /* ---- the rest ---------------------------------------------------------------------------- */

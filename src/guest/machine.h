@@ -13,8 +13,19 @@ bool machine_is_namespace(void);
  * or /sys cannot be had; anything else that fails is said. */
 int machine_mount(struct why *why);
 
+/* Of that only /proc, /dev, /sys and /run, which an init of the image expects of an
+ * initramfs, and takes over. */
+int machine_mount_first(struct why *why);
+
+/* Make the file system mounted at `dir` the root, and take those four along. -1 with the
+ * reason. */
+int machine_switch(const char *dir, struct why *why);
+
 /* The root file system is writable, unless the command line has "ro". Said if not. */
 void machine_root(const struct cmdline *cmdline);
+
+/* Read the kernel's command line. What is wrong with it is said. */
+void machine_cmdline(struct cmdline *cmdline);
 
 /* The standard descriptors on /dev/console, else on /dev/null. */
 void machine_console(void);

@@ -108,13 +108,19 @@ function M.boot_reason()
     not sh.exists(KERNEL .. "/kernel") and "no kernel in " .. KERNEL or nil)
 end
 
-local initramfs
+local made = { dir = nil, paths = {} }
 
-local function make_initramfs()
-  if initramfs then return end
-  sh.check("mkdir -p " .. LOGS)
-  initramfs = LOGS .. "/initramfs.gz"
-  sh.check(("tests/boot/make-initramfs.sh %s %s"):format(KERNEL, initramfs))
+--- The initramfs of all boots, or one that names these files as modules besides.
+---@param modules string[]?
+local function make_initramfs(modules)
+  local key = table.concat(modules or {}, "\0")
+  if made.paths[key] then return made.paths[key] end
+  made.dir = made.dir or sh.scratch()
+  local program, path = made.dir:path "init", made.dir:fresh ".initramfs"
+  sh.write_file(program, core.resource "guest/banger-init-amd64")
+  sh.check(sh.line("tests/boot/make-initramfs.sh", KERNEL, program, path, table.unpack(modules or {})))
+  made.paths[key] = path
+  return path
 end
 
 --- An ext4 image of the guest: a `scratch` image with one static binary, to which the
@@ -137,14 +143,16 @@ end
 
 --- Boots a guest with software emulation (BOOT_ACCEL: another way) and waits until the
 --- machine is off. `cmdline`: more for the kernel's command line; `memory` in MiB;
---- `built`: the image is at the path already, and finds its init by itself;
+--- `built`: the image is at the path already, and finds its init by itself; `modules`:
+--- files that the initramfs names as modules, besides those of the drivers;
 --- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
 ---@param name string of the log
 ---@param spec table
 ---@param path string the image, kept for the caller
 ---@return { out: string, exit: string?, seconds: number, log: string }
 function M.boot(name, spec, path)
-  make_initramfs()
+  local initramfs = make_initramfs(spec.modules)
+  sh.check("mkdir -p " .. LOGS)
   if not spec.built then M.image(path, spec) end
   local log = ("%s/%s.log"):format(LOGS, name)
   local qemu = sh.line("timeout", "-k", "5", "55", "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg",

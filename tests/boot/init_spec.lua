@@ -289,3 +289,88 @@ describe("a machine", function()
     assert_console("reboot: Restarting system", result)
   end)
 end)
+
+-- ---- the initramfs ----------------------------------------------------------------
+
+describe("an initramfs", function()
+  -- What the machine says of a boot that cannot be.
+  local function assert_fails(text, name, spec, path)
+    local result = guest.boot(name, spec, path)
+    assert_console("banger-init: " .. text .. "\n", result)
+    assert_off("exit=125 signal=0 oom=0", result)
+  end
+
+  local function init(script)
+    return { "#!/bin/busybox sh\n" .. script .. "\nexec /bin/busybox poweroff -f\n", tonumber("755", 8) }
+  end
+
+  it_boots("hands the kernel's arguments to the root's init, and the mounts", function(path)
+    local result = boot("handover", {
+      argv = { "none" }, cmdline = "init=/etc/start rw WORD -- one 'two'",
+      files = { ["/etc/start"] = init [[echo "I am $$ $0 with $*"; b=/bin/busybox; $b mount; $b ls -a /; $b grep Sig /proc/1/status
+        $b mount -o remount,ro /]] },
+    }, path)
+    assert_console("I am 1 /etc/start with WORD one 'two'\n", result)
+    assert_console("/dev/vda on / type ext4 (rw,", result)
+    for _, line in ipairs { "proc on /proc ", "devtmpfs on /dev ", "sysfs on /sys ", "tmpfs on /run " } do
+      assert_console("\n" .. line, result)
+    end
+    assert_console("SigBlk:\t0000000000000000\n", result)
+    assert.is_nil(result.out:find("modules", 1, true), result.out)
+  end)
+
+  it_boots("finds the root by its label and by its UUID, the init as the kernel does", function(path)
+    local spec = { argv = { "none" }, built = true, cmdline = "root=LABEL=some_root rootflags=noload",
+      files = { ["/bin/init"] = init "echo started as $0; /bin/busybox mount", ["/sbin/init"] = "no program" } }
+    guest.image(path, spec)
+    sh.check(("PATH=$PATH:/usr/sbin:/sbin tune2fs -L some_root -U 01234567-89ab-cdef-0123-456789ABCDEF %s"):format(path))
+    local result = boot("label", spec, path)
+    assert_console("banger-init: run /sbin/init: Permission denied\n", result)
+    assert_console("started as /bin/init\n", result)
+    assert_console("/dev/vda on / type ext4 (ro,relatime,norecovery)", result)
+    spec.cmdline = "root=UUID=01234567-89ab-cdef-0123-456789abcdef"
+    assert_console("started as /bin/init\n", boot("uuid", spec, path))
+  end)
+
+  it_boots("says which root is not there, and what is", function(path)
+    assert_fails("root=/dev/vdx: no such disk after 10 s; there is: vda", "noroot",
+      { argv = { "none" }, cmdline = "root=/dev/vdx banger.exit=poweroff" }, path)
+  end)
+
+  it_boots("says that a root cannot be named so", function(path)
+    assert_fails("root=PARTUUID=1-2: not /dev/NAME, LABEL=TEXT or UUID=TEXT", "partuuid",
+      { argv = { "none" }, cmdline = "root=PARTUUID=1-2" }, path)
+  end)
+
+  it_boots("says that the root is no ext4", function(path)
+    sh.check("truncate -s 1M " .. path)
+    assert_fails("root=/dev/vda: holds no ext4 file system", "noext4", { built = true, cmdline = "" }, path)
+  end)
+
+  it_boots("says what of the root's mount the kernel refuses", function(path)
+    assert_fails("mount root=/dev/vda as nofs: the kernel has no such file system", "notype",
+      { argv = { "none" }, cmdline = "rootfstype=nofs" }, path)
+    assert_fails("mount root=/dev/vda as ext4 with rootflags=wrong: Invalid argument", "noflags",
+      { argv = { "none" }, cmdline = "rootflags=wrong" }, path)
+  end)
+
+  it_boots("says that the init is not there, or its interpreter", function(path)
+    assert_fails("init=/sbin/start: not found", "noinit", { argv = { "none" }, cmdline = "init=/sbin/start" }, path)
+    assert.is_true(image.fsck(path))
+    local files = { ["/sbin/init"] = { "#!/bin/bash\n", tonumber("755", 8) } }
+    local spec = { argv = { "none" }, built = true, cmdline = "", files = files }
+    guest.image(path, spec)
+    local result = boot("nointerpreter", spec, path)
+    assert_console("banger-init: /sbin/init: is there, but not its interpreter /bin/bash\n"
+      .. "banger-init: the root file system has no init: say which with init=\n", result)
+    assert_off("exit=125 signal=0 oom=0", result)
+  end)
+
+  it_boots("goes on without a module that is not there or is none", function(path)
+    sh.write_file(scratch:path "garbage.ko", "no module\n")
+    local result = boot("modules", { modules = { "/none/gone.ko", scratch:path "garbage.ko" }, argv = { BUSYBOX, "true" } }, path)
+    assert_console("banger-init: load module gone.ko: No such file or directory\n", result)
+    assert_console("banger-init: load module garbage.ko: Exec format error\n", result)
+    assert_off("exit=0 signal=0 oom=0", result)
+  end)
+end)

@@ -6,6 +6,7 @@
 
 #include "guest/cmdline.h"
 #include "guest/config.h"
+#include "guest/disk.h"
 #include "guest/net.h"
 #include "guest/program.h"
 #include "guest/user.h"
@@ -718,6 +719,100 @@ static void root_is_read_only_when_asked(void **state)
 	assert_false(cmdline.read_only);
 }
 
+static void values_of_the_root_are_handed_on(void **state)
+{
+	struct cmdline cmdline;
+	char text[2 * CMDLINE_MAX];
+
+	(void)state;
+	cmdline_parse(&cmdline,
+		"root=/dev/vda root=LABEL=a rootfstype=ext2 rootflags=\"noload,data=x y\" "
+		"init=\"/sbin/my init\" ip=::::a:eth0:off rw -- init=/none",
+		&why);
+	assert_string_equal(cmdline.root, "LABEL=a");
+	assert_string_equal(cmdline.fstype, "ext2");
+	assert_string_equal(cmdline.flags, "noload,data=x y");
+	assert_string_equal(cmdline.init, "/sbin/my init");
+	assert_string_equal(cmdline.ip, "::::a:eth0:off");
+	assert_true(cmdline.read_write);
+	cmdline_parse(&cmdline, "xroot=a root ro inits=b \"init=/c\" init=\" ip=", &why);
+	assert_null(cmdline.root);
+	assert_null(cmdline.fstype);
+	assert_string_equal(cmdline.init, " ip=");
+	assert_null(cmdline.ip);
+	assert_false(cmdline.read_write);
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	memcpy(text, "init=", 5);
+	cmdline_parse(&cmdline, text, &why);
+	assert_int_equal(strlen(cmdline.init), CMDLINE_MAX - 6);
+}
+
+/* ---- disks ------------------------------------------------------------------------------ */
+
+static const char *make_fs(const char *options)
+{
+	const char *path = unit_path("disk");
+	int status;
+
+	free(unit_run(&status, "PATH=$PATH:/usr/sbin:/sbin; rm -f %s; mke2fs -q %s %s 1M 2>&1",
+		path, options, path));
+	assert_int_equal(status, 0);
+	return path;
+}
+
+static void disk_has_the_names_that_mke2fs_gave_it(void **state)
+{
+	struct disk_names names;
+
+	(void)state;
+	assert_int_equal(
+		disk_names(&names, make_fs("-L root -U 01234567-89ab-cdef-0123-456789abcdef")), 0);
+	assert_string_equal(names.label, "root");
+	assert_string_equal(names.uuid, "01234567-89ab-cdef-0123-456789abcdef");
+	assert_true(disk_is_meant(&names, "LABEL=root"));
+	assert_true(disk_is_meant(&names, "UUID=01234567-89AB-CDEF-0123-456789abcdef"));
+	assert_false(disk_is_meant(&names, "LABEL=roots"));
+	assert_false(disk_is_meant(&names, "LABEL=roo"));
+	assert_false(disk_is_meant(&names, "UUID=01234567"));
+	assert_false(disk_is_meant(&names, "root"));
+	assert_int_equal(disk_names(&names, make_fs("-t ext4 -L sixteen-bytes-xx")), 0);
+	assert_true(disk_is_meant(&names, "LABEL=sixteen-bytes-xx"));
+	assert_int_equal(disk_names(&names, make_fs("-q")), 0);
+	assert_false(disk_is_meant(&names, "LABEL="));
+}
+
+static void disk_without_ext4_has_no_names(void **state)
+{
+	static char bytes[4096];
+	struct disk_names names;
+
+	(void)state;
+	assert_int_equal(disk_names(&names, unit_path("absent")), -1);
+	assert_int_equal(disk_names(&names, "/dev/null"), -1);
+	assert_int_equal(disk_names(&names, unit_dir), -1);
+	write_mode(unit_path("disk"), bytes, sizeof(bytes), 0644);
+	assert_int_equal(disk_names(&names, unit_path("disk")), -1);
+	bytes[1024 + 56] = 0x53;
+	bytes[1024 + 57] = (char)0xef;
+	write_mode(unit_path("disk"), bytes, 2047, 0644);
+	assert_int_equal(disk_names(&names, unit_path("disk")), -1);
+}
+
+static void disk_that_is_not_there_is_named(void **state)
+{
+	char path[DISK_PATH_MAX];
+
+	(void)state;
+	assert_int_equal(disk_find(path, "/dev/none", 0, &why), -1);
+	assert_why("/dev/none: no such disk after 0 s; there is:");
+	assert_int_equal(disk_find(path, "/dev/null", 0, &why), -1);
+	assert_int_equal(disk_find(path, "UUID=x", 0, &why), -1);
+	assert_why("UUID=x: no such disk");
+	assert_int_equal(disk_find(path, "/etc/passwd", 9, &why), -1);
+	assert_string_equal(why.text, "/etc/passwd: not /dev/NAME, LABEL=TEXT or UUID=TEXT");
+}
+
 /* ---- name servers ----------------------------------------------------------------------- */
 
 static const char pnp[] =
@@ -800,6 +895,10 @@ int main(void)
 		cmocka_unit_test(machine_ends_as_its_command_line_says),
 		cmocka_unit_test(unknown_end_is_told_and_ignored),
 		cmocka_unit_test(root_is_read_only_when_asked),
+		cmocka_unit_test(values_of_the_root_are_handed_on),
+		cmocka_unit_test(disk_has_the_names_that_mke2fs_gave_it),
+		cmocka_unit_test(disk_without_ext4_has_no_names),
+		cmocka_unit_test(disk_that_is_not_there_is_named),
 		cmocka_unit_test(name_servers_go_where_there_are_none),
 		cmocka_unit_test(name_servers_of_the_image_are_kept),
 		cmocka_unit_test(without_name_servers_nothing_is_written),
