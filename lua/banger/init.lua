@@ -18,16 +18,19 @@ local function uuid_of(text)
   return ("%s-%s-8%s-%s%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(18, 20), hex:sub(21, 32))
 end
 
-local function without_why(entry)
+local FOR_REPORTS = { why = true, item = true }
+
+local function plain(entry)
   local copy = {}
   for name, value in pairs(entry) do
-    copy[name] = name ~= "why" and value or nil
+    copy[name] = not FOR_REPORTS[name] and value or nil
   end
   return copy
 end
 
 ---Put entries into a rootfs or a finished image. An entry may say `why` it is
----there, for reports; everything else is as in the primitive (see meta/core.lua).
+---there and which `item` of a plan it belongs to, for reports; everything else is as
+---in the primitive (see meta/core.lua).
 ---@param where banger.rootfs|string # a rootfs, or the path of an image
 ---@param entries banger.entry[]
 ---@return { injected: integer }
@@ -39,7 +42,7 @@ end
 function M.inject(where, entries)
   local copies = {}
   for i, entry in ipairs(entries) do
-    copies[i] = without_why(entry)
+    copies[i] = plain(entry)
   end
   return core.inject(where, copies)
 end

@@ -22,6 +22,9 @@ local function tree(nodes)
     resolve = function(_, path)
       return (follow(path))
     end,
+    exists = function(_, path)
+      return follow(path) ~= nil
+    end,
     read = function(_, path)
       return select(2, follow(path)).content
     end,
@@ -92,8 +95,10 @@ describe("the contract of a bootable rootfs", function()
       { path = "/etc/fstab", type = "file", mode = octal "644",
         content = "# The kernel mounts the root file system, by root= on its command line.\n" },
     }
-    for _, entry in ipairs(want) do
-      entry.uid, entry.gid, entry.why = 0, 0, "is absent"
+    local items = { "directories", "directories", "directories", "directories", "directories", "directories", "directories",
+      "devices", "devices", "hostname", "hosts", "resolv.conf", "fstab" }
+    for i, entry in ipairs(want) do
+      entry.uid, entry.gid, entry.why, entry.item = 0, 0, "is absent", items[i]
     end
     assert.same(want, entries)
   end)
@@ -173,44 +178,69 @@ describe("what makes an image boot", function()
   local function config(own, architecture)
     return { platform = { os = "linux", architecture = architecture or "amd64" }, config = own or {} }
   end
-  -- Lines as summary's, the plan's init, its warnings.
+  -- Lines as summary's, the whole plan.
   local function prepare(changes, own, options, architecture)
     local plan = guest.prepare(complete(changes), config(own, architecture), options)
     local lines = {}
     for i, entry in ipairs(plan.entries) do lines[i] = entry.type .. " " .. entry.path end
-    return lines, plan.init, plan.warnings
+    return lines, plan
   end
   local BANGER = { "dir /.banger", "file /.banger/init", "file /.banger/argv", "symlink /sbin/init" }
 
   it("is banger-init for a program, and a link where the kernel looks", function()
-    local lines, init, warnings = prepare(nil, { Cmd = { "/app" } })
+    local lines, plan = prepare(nil, { Cmd = { "/app" } })
     assert.same(BANGER, lines)
-    assert.same({ "banger", "/.banger/init" }, { init.kind, init.path })
-    assert.same({}, warnings)
+    assert.same({ "banger", "/.banger/init" }, { plan.init.kind, plan.init.path })
+    assert.same({ {}, {} }, { plan.warnings, plan.cmdline })
   end)
 
-  it("leaves an init that is there alone", function()
-    local lines = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/app" } })
+  it("leaves an init that is there alone, and tells the kernel", function()
+    local lines, plan = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/app" } })
     assert.same({ "dir /.banger", "file /.banger/init", "file /.banger/argv" }, lines)
-    local none, init = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } })
-    assert.same({}, none)
-    assert.equal("native", init.kind)
+    assert.same({ "init=/.banger/init" }, plan.cmdline)
+    for _, there in ipairs { link "/gone", file "#!", { type = "dir" } } do
+      assert.same({ "init=/.banger/init" }, select(2, prepare({ ["/sbin/init"] = there }, { Cmd = { "/app" } })).cmdline)
+    end
+  end)
+
+  it("is the image's own init, found by the kernel or by its command line", function()
+    local none, plan = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } })
+    assert.same({ {}, "native", {} }, { none, plan.init.kind, plan.cmdline })
+    local lines
+    lines, plan = prepare({ ["/lib/systemd/systemd"] = PROGRAM }, { Cmd = { "/lib/systemd/systemd" } }, { items = { init = false } })
+    assert.same({ {}, { "init=/lib/systemd/systemd" } }, { lines, plan.cmdline })
+    plan = select(2, prepare({ ["/opt/boot"] = PROGRAM, ["/sbin/init"] = PROGRAM }, {}, { init = "/opt/boot" }))
+    assert.same({ "path", { "init=/opt/boot" } }, { plan.init.kind, plan.cmdline })
+    plan = select(2, prepare({ ["/opt/boot"] = PROGRAM, ["/sbin/init"] = link "/opt/boot" }, {}, { init = "/opt/boot" }))
+    assert.same({}, plan.cmdline)
+  end)
+
+  it("is both where banger-init has something to do first", function()
+    local native = { "dir /.banger", "file /.banger/init", "file /.banger/native" }
+    for _, options in ipairs { { agent = true }, { overlay = "tmpfs" } } do
+      local lines, plan = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } }, options)
+      assert.same({ native[1], native[2], native[3], "file /.banger/" .. next(options) }, lines)
+      assert.same({ "native", "/sbin/init", { "init=/.banger/init" } }, { plan.init.kind, plan.init.path, plan.cmdline })
+    end
+    local lines, plan = prepare({ ["/init"] = PROGRAM }, { Entrypoint = { "/init" } })
+    assert.same({ "dir /.banger", "file /.banger/init", "file /.banger/argv", "file /.banger/native" }, lines)
+    assert.same({ "init=/.banger/init" }, plan.cmdline)
   end)
 
   it("is said to be missing when there is nothing to run", function()
-    local lines, init, warnings = prepare()
-    assert.same({}, lines)
-    assert.equal("none", init.kind)
+    local lines, plan = prepare()
+    assert.same({ {}, "none", {} }, { lines, plan.init.kind, plan.cmdline })
     assert.same({ "the image names no program to run: it has neither Entrypoint nor Cmd; it does not boot by itself "
-      .. "(--init names a program in it)" }, warnings)
-    lines, init, warnings = prepare(nil, { Cmd = { "/app" } }, nil, "s390x")
-    assert.same({ {}, "none" }, { lines, init.kind })
-    assert.matches("^there is no banger%-init for s390x; it does not boot", warnings[1])
+      .. "(--init names a program in it)" }, plan.warnings)
+    lines, plan = prepare(nil, { Cmd = { "/app" } }, { agent = true }, "s390x")
+    assert.same({ {}, "none" }, { lines, plan.init.kind })
+    assert.matches("^there is no banger%-init for s390x; it does not boot", plan.warnings[1])
+    assert.equal("agent is left out: it is banger-init's, which is not in this image", plan.warnings[2])
   end)
 
   it("is nothing when that is asked for", function()
-    local lines, init, warnings = prepare(nil, { Cmd = { "/app" } }, { init = "none" })
-    assert.same({ {}, {}, "none" }, { lines, warnings, init.kind })
+    local lines, plan = prepare(nil, { Cmd = { "/app" } }, { init = "none" })
+    assert.same({ {}, {}, "none", {} }, { lines, plan.warnings, plan.init.kind, plan.cmdline })
   end)
 
   it("can be chosen by a word or a path", function()
@@ -222,5 +252,82 @@ describe("what makes an image boot", function()
       assert.is_nil(value)
       assert.equal(("--init: '%s' is neither auto, native, banger, none nor a path in the image from / on"):format(text), message)
     end
+  end)
+
+  it("takes a name for the machine, and sets it where the image has one", function()
+    local function named(there)
+      local plan = guest.prepare(complete { ["/etc/hostname"] = there }, config(), { init = "none", hostname = "web-1" })
+      local lines = {}
+      for i, entry in ipairs(plan.entries) do
+        assert.equal("hostname", entry.item)
+        lines[i] = ("%s %s %s"):format(entry.type, entry.path, entry.content)
+      end
+      return lines, plan.warnings
+    end
+    assert.same({ "file /etc/hostname web-1\n" }, (named(file "own\n")))
+    assert.same({ "file /etc/hostname web-1\n" }, (named(file "")))
+    assert.same({ "file /etc/hostname web-1\n" }, (named(false)))
+    assert.same({}, (named(file "web-1\n")))
+    assert.same({ "remove /etc/hostname nil", "file /etc/hostname web-1\n" }, (named(link "/nowhere")))
+    assert.same({ "remove /etc/hostname nil", "file /etc/hostname web-1\n" }, (named { type = "fifo" }))
+    local lines, warnings = named(DIR)
+    assert.same({ {}, { "/etc/hostname cannot be made a file: a directory is there, or a file is above it" } }, { lines, warnings })
+  end)
+end)
+
+describe("the items of a plan", function()
+  local APP = { platform = { os = "linux", architecture = "amd64" }, config = { Cmd = { "/app" } } }
+
+  it("are named in every entry, and can be switched off one by one", function()
+    local rootfs = tree { ["/.dockerenv"] = file "" }
+    local wanted = { agent = true, overlay = "tmpfs" }
+    local all, items = guest.prepare(rootfs, APP, wanted).entries, {}
+    for _, entry in ipairs(all) do items[entry.item] = (items[entry.item] or 0) + 1 end
+    assert.same({ directories = 7, devices = 2, hostname = 1, hosts = 1, ["resolv.conf"] = 1, fstab = 1, ["container-marks"] = 1,
+      init = 4, agent = 1, overlay = 1 }, items)
+    for name, count in pairs(items) do
+      wanted.items = { [name] = false }
+      local gone = name == "init" and 6 or count -- agent and overlay are banger-init's
+      local plan = guest.prepare(rootfs, APP, wanted)
+      assert.equal(#all - gone, #plan.entries)
+      for _, entry in ipairs(plan.entries) do assert.not_equal(name, entry.item) end
+    end
+  end)
+
+  it("have names and help", function()
+    local names = {}
+    for i, item in ipairs(guest.ITEMS) do
+      assert.is_true(#item.help > 10)
+      names[i] = item.name
+      assert.equal(item.name, guest.check_item(item.name))
+    end
+    assert.same({ "directories", "devices", "hostname", "hosts", "resolv.conf", "fstab", "container-marks", "init" },
+      { table.unpack(names, 1, 8) })
+  end)
+
+  it("are refused by a wrong name", function()
+    local name, message = guest.check_item "hostnmae"
+    assert.is_nil(name)
+    assert.equal("there is no item 'hostnmae' to inject; did you mean 'hostname'?", message)
+    message = select(2, guest.check_item "kernel")
+    assert.matches("^there is no item 'kernel' to inject; there are directories, devices, hostname, hosts,", message)
+  end)
+
+  it("and options that make no sense are refused", function()
+    local function refused(options)
+      local ok, err = pcall(guest.prepare, tree {}, APP, options)
+      assert.is_false(ok)
+      assert.equal("usage", err.code)
+      return err.message
+    end
+    assert.equal("there is no item 'host' to inject; did you mean 'hosts'?", refused { items = { hosts = false, host = false } })
+    assert.equal("hostname: '-x' is no name of a machine: letters, digits, '-' and '.', 64 at most", refused { hostname = "-x" })
+    assert.equal("overlay: 'vdb' is neither tmpfs nor the path of a block device such as /dev/vdb", refused { overlay = "vdb" })
+    assert.equal("overlay: '/dev/../etc' is neither tmpfs nor the path of a block device such as /dev/vdb",
+      refused { overlay = "/dev/../etc" })
+    assert.equal("environment: 'A' is not of the form NAME=value", refused { environment = { "B=", "A" } })
+    assert.equal("environment: '=b' is not of the form NAME=value", refused { environment = { "=b" } })
+    assert.equal("agent: the port 0 is no number from 1 to 4294967294", refused { agent = { port = 0 } })
+    assert.matches("^%-%-init: 'systemd' is neither", refused { init = "systemd" })
   end)
 end)

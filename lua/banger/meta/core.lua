@@ -451,6 +451,7 @@ function core.flatten_layer(rootfs, blob, options) end
 ---@field mtime? number # default: the image's epoch
 ---@field xattrs? table<string, string>
 ---@field why? string # for reports; `banger.inject` leaves it out
+---@field item? string # the switch it belongs to, of a plan; left out too
 
 ---Put entries into a rootfs, or into a finished image. A file never replaces a
 ---directory that is not empty; removing what is absent is fine; a directory that

@@ -2,7 +2,8 @@
 -- side of a real rootfs.
 package.path = "tests/?.lua;" .. package.path
 local banger = require "banger"
-local guest_init = require "banger.guest_init"
+local Plan = require "banger.guest.plan"
+local program_of = require "banger.guest.program"
 local sh = require "support.sh"
 
 local scratch
@@ -27,7 +28,7 @@ end
 -- { kind, path } for an image.
 local function detect(entries, own, want)
   local rootfs <close> = rootfs_of(entries)
-  local choice = guest_init.detect(rootfs, config(own), want)
+  local choice = program_of.detect(rootfs, config(own), want)
   assert.is_true(#choice.why > 0)
   return { choice.kind, choice.path }, choice
 end
@@ -82,21 +83,30 @@ describe("the init of an image", function()
   end)
 end)
 
+-- What banger-init is told: name -> content, and all entries.
+local function told(own, options, init, nodes, architecture)
+  local rootfs <close> = rootfs_of(nodes or {})
+  local plan = Plan.new(rootfs)
+  local image = { platform = { os = "linux", architecture = architecture or "amd64" }, config = own }
+  local added, message = program_of.add(plan, image, init or { kind = "banger", path = "/.banger/init" }, options or {})
+  local files = {}
+  for _, entry in ipairs(plan.entries) do
+    assert.is_string(entry.why)
+    assert.same({ 0, 0 }, { entry.uid, entry.gid })
+    if entry.type == "file" and entry.path ~= "/.banger/init" then files[entry.path:sub(10)] = entry.content end
+  end
+  return files, plan.entries, added, message
+end
+
 describe("banger-init", function()
   it("is told what the image's config says", function()
-    local entries = guest_init.entries(config {
+    local files, entries = told {
       Entrypoint = { "/run me", "" }, Cmd = { "a\nb", "z\0hidden" }, Env = { "A=1", "B=x y" }, WorkingDir = "/srv/app",
       User = "app:www", StopSignal = "SIGQUIT",
-    }, { hostname = "web" })
-    local files = {}
-    for _, entry in ipairs(entries) do
-      assert.is_string(entry.why)
-      assert.same({ 0, 0 }, { entry.uid, entry.gid })
-      if entry.type == "file" and entry.path ~= "/.banger/init" then files[entry.path:sub(10)] = entry.content end
-    end
+    }
     assert.same({
       argv = "/run me\0\0a\nb\0z\0", env = "A=1\0B=x y\0", cwd = "/srv/app\0", user = "app:www\0",
-      ["stop-signal"] = "SIGQUIT\0", hostname = "web\0",
+      ["stop-signal"] = "SIGQUIT\0",
     }, files)
     assert.same({ "/.banger", "/.banger/init" }, { entries[1].path, entries[2].path })
     assert.equal(X, entries[2].mode)
@@ -104,19 +114,53 @@ describe("banger-init", function()
 
   it("is an ELF program of the image's architecture", function()
     for architecture, machine in pairs { amd64 = 62, arm64 = 183 } do -- e_machine, elf.h
-      local entries = guest_init.entries({ platform = { os = "linux", architecture = architecture }, config = { Cmd = { "x" } } }, {})
+      local _, entries = told({ Cmd = { "x" } }, nil, nil, nil, architecture)
       assert.equal("\127ELF", entries[2].content:sub(1, 4))
       assert.equal(machine, (("<I2"):unpack(entries[2].content, 19)))
     end
   end)
 
   it("is not there for every architecture", function()
-    local entries, message = guest_init.entries({ platform = { os = "linux", architecture = "s390x" }, config = { Cmd = { "x" } } }, {})
-    assert.is_nil(entries)
+    local _, entries, added, message = told({ Cmd = { "x" } }, nil, nil, nil, "s390x")
+    assert.same({}, entries)
+    assert.is_nil(added)
     assert.equal("there is no banger-init for s390x", message)
   end)
 
   it("is told nothing of what the config does not say", function()
-    assert.equal(3, #guest_init.entries(config { Cmd = { "sh" }, WorkingDir = "", User = "" }, {}))
+    assert.same({ argv = "sh\0" }, (told { Cmd = { "sh" }, WorkingDir = "", User = "" }))
+  end)
+
+  it("is told what is asked for, after what the image has", function()
+    local files = told({ Cmd = { "sh" }, Env = { "A=1", "B=2" } }, { environment = { "A=3", "C=" } })
+    assert.equal("A=1\0B=2\0A=3\0C=\0", files.env)
+    files = told({ Cmd = { "sh" } }, { agent = true, overlay = "/dev/vdb" })
+    assert.same({ argv = "sh\0", agent = "vsock:1024\0port:banger.agent\0", overlay = "/dev/vdb\0" }, files)
+    files = told({ Cmd = { "sh" } }, { agent = { port = 77 } })
+    assert.equal("vsock:77\0port:banger.agent\0", files.agent)
+  end)
+
+  it("goes before an init of the image's own, and names it", function()
+    local systemd = { kind = "native", path = "/sbin/init" }
+    assert.same({ native = "/sbin/init\0", agent = "vsock:1024\0port:banger.agent\0" },
+      (told({ Cmd = { "/sbin/init" }, Env = { "A=1" }, User = "web" }, { agent = true }, systemd)))
+    -- s6-overlay's /init is given its command and its environment.
+    assert.same({ native = "/init\0", argv = "/init\0nginx\0", env = "PUID=7\0" },
+      (told({ Entrypoint = { "/init" }, Cmd = { "nginx" }, Env = { "PUID=7" } }, {}, { kind = "native", path = "/init" })))
+  end)
+
+  it("finds nothing of another build", function()
+    local function lines(nodes)
+      local result = {}
+      local _, entries = told({ Cmd = { "sh" } }, nil, nil, nodes)
+      for i, entry in ipairs(entries) do result[i] = entry.type .. " " .. entry.path end
+      return result
+    end
+    assert.same({ "dir /.banger", "file /.banger/init", "file /.banger/argv", "remove /.banger/user", "remove /.banger/native",
+      "remove /.banger/agent" }, lines { { path = "/.banger/user", content = "x" }, { path = "/.banger/agent", content = "x" },
+      { path = "/.banger/argv", content = "x" }, { path = "/.banger/native", target = "/none" } })
+    local fresh = { "remove /.banger", "dir /.banger", "file /.banger/init", "file /.banger/argv" }
+    assert.same(fresh, lines { { path = "/.banger", content = "x" } })
+    assert.same(fresh, lines { { path = "/.banger", target = "/elsewhere" } })
   end)
 end)
