@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "bind/embedded.h"
+
 /* embedded(name): the compiled-in file of that name as a function, or nil. */
 static int embedded(lua_State *L)
 {
@@ -22,6 +24,19 @@ static int resource(lua_State *L)
 	return 1;
 }
 
+/* resources(): the names of all compiled-in files, in no promised order. */
+static int resources(lua_State *L)
+{
+	lua_Integer count = 0;
+
+	lua_newtable(L);
+	for (const struct embedded_file *file = embedded_files; file->name; file++) {
+		lua_pushstring(L, file->name);
+		lua_rawseti(L, -2, ++count);
+	}
+	return 1;
+}
+
 int luaopen_banger_core(lua_State *L)
 {
 	lua_newtable(L);
@@ -33,6 +48,8 @@ int luaopen_banger_core(lua_State *L)
 	lua_setfield(L, -2, "embedded");
 	lua_pushcfunction(L, resource);
 	lua_setfield(L, -2, "resource");
+	lua_pushcfunction(L, resources);
+	lua_setfield(L, -2, "resources");
 	bind_error(L);
 	bind_host(L);
 	bind_http(L);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,45 @@ static int host_stat(lua_State *L)
 	return 1;
 }
 
+/* Where a link leads, on the top of the stack. */
+static int push_target(lua_State *L, const char *path)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlink(path, target, sizeof(target));
+	struct err err;
+
+	if (len < 0 || (size_t)len == sizeof(target)) {
+		err_errno(&err, len < 0 ? errno : ENAMETOOLONG, "read the link %s", path);
+		return bind_raise(L, &err);
+	}
+	lua_pushlstring(L, target, (size_t)len);
+	return 1;
+}
+
+/* lstat(path): { type=, size=, mode=, target= }, links not followed; nil when absent */
+static int host_lstat(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_createtable(L, 0, 4);
+	lua_pushstring(L, bind_type_name(st.st_mode));
+	lua_setfield(L, -2, "type");
+	lua_pushinteger(L, st.st_size);
+	lua_setfield(L, -2, "size");
+	lua_pushinteger(L, st.st_mode & 07777);
+	lua_setfield(L, -2, "mode");
+	if (S_ISLNK(st.st_mode)) {
+		push_target(L, path);
+		lua_setfield(L, -2, "target");
+	}
+	return 1;
+}
+
 /* realpath(path): absolute and without links; nil when absent */
 static int host_realpath(lua_State *L)
 {
@@ -117,6 +157,39 @@ static int hash(const char *data, size_t len, char *out, struct err *err)
 		return -1;
 	digest_update(digest, data, len);
 	digest_final(digest, out);
+	return 0;
+}
+
+/* Everything written so far is on the disk. */
+static int sync_path(const char *path, int flags, struct err *err)
+{
+	cleanup(cleanup_close) int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return err_errno(err, errno, "sync %s", path);
+	return 0;
+}
+
+static int rename_synced(const char *from, const char *to, struct err *err)
+{
+	cleanup(cleanup_free) char *copy = strdup(to);
+
+	if (!copy)
+		return err_errno(err, ENOMEM, "rename %s", from);
+	if (sync_path(from, O_RDONLY, err) < 0)
+		return -1;
+	if (rename(from, to) < 0)
+		return err_errno(err, errno, "rename %s to %s", from, to);
+	return sync_path(dirname(copy), O_RDONLY | O_DIRECTORY, err);
+}
+
+/* rename(from, to): a whole file gets its name, on the disk too */
+static int host_rename(lua_State *L)
+{
+	struct err err;
+
+	if (rename_synced(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err) < 0)
+		return bind_raise(L, &err);
 	return 0;
 }
 
@@ -341,7 +414,9 @@ void bind_host(lua_State *L)
 		{"columns", host_columns},
 		{"clock", host_clock},
 		{"stat", host_stat},
+		{"lstat", host_lstat},
 		{"realpath", host_realpath},
+		{"rename", host_rename},
 		{"sha256", host_sha256},
 		{"read_file", host_read_file},
 		{"list", host_list},

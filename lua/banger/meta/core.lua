@@ -73,6 +73,14 @@ function core.embedded(name) end
 ---```
 function core.resource(name) end
 
+---The names of all files compiled into the binary.
+---@return string[] # in no promised order
+---@example
+---```lua
+---for _, name in ipairs(core.resources()) do print(name) end
+---```
+function core.resources() end
+
 ---Where a blob is: in a file (`path`) or on the network (`url`). `source.resolve` gives
 ---these for the layers of an image.
 ---@class banger.fetch_options : banger.http_options
@@ -452,6 +460,7 @@ function core.flatten_layer(rootfs, blob, options) end
 ---@field xattrs? table<string, string>
 ---@field why? string # for reports; `banger.inject` leaves it out
 ---@field item? string # the switch it belongs to, of a plan; left out too
+---@field by? string # the image recipe that asked for it; left out too
 
 ---Put entries into a rootfs, or into a finished image. A file never replaces a
 ---directory that is not empty; removing what is absent is fine; a directory that
@@ -638,6 +647,16 @@ function host.clock() end
 ---```
 function host.stat(path) end
 
+---What is at a path of this machine, be it a link.
+---@param path string
+---@return { type: string, size: integer, mode: integer, target?: string }? # mode: permissions, 0 to 07777; nil when nothing can be found there
+---@example
+---```lua
+---local st = banger.host.lstat "overlay/etc/motd"
+---```
+---Raises `io` for a link that cannot be read.
+function host.lstat(path) end
+
 ---A path of this machine, absolute and without links.
 ---@param path string
 ---@return string? # nil when nothing is there
@@ -646,6 +665,17 @@ function host.stat(path) end
 ---print(banger.host.realpath ".")
 ---```
 function host.realpath(path) end
+
+---Give a whole file its name, in place of what has it: file and name are on the disk
+---afterwards.
+---@param from string
+---@param to string # on the same file system
+---@example
+---```lua
+---banger.host.rename("out.ext4.new", "out.ext4")
+---```
+---Raises `not_found`, `io`.
+function host.rename(from, to) end
 
 ---The digest of a string.
 ---@param data string
