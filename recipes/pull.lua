@@ -2,12 +2,16 @@
 --
 --     banger-lua pull REF out.ext4
 --
--- Copy this file as a start for a recipe of your own.
+-- Copy this file as a start for a recipe of your own. To tweak what it makes of an
+-- image, write an image recipe instead: see recipes/README.md.
 local argparse = require "argparse"
 local banger = require "banger"
 local cli = require "banger.cli"
 local config = require "banger.config"
+local finish = require "banger.finish"
 local guest = require "banger.guest"
+local image_recipe = require "banger.image_recipe"
+local plan = require "banger.plan"
 local progress = require "banger.progress"
 local report = require "banger.report"
 local source = require "banger.source"
@@ -24,9 +28,8 @@ parser:option("--label", "Name of the file system, at most 16 bytes."):convert(c
 parser:option("--platform", "Platform, such as linux/arm64; default: this machine's.")
 parser:option("--paths", "Names that climb out by '..': safe refuses them, clamp stops them at the root, strict refuses absolute ones too.")
   :choices { "safe", "clamp", "strict" }
-parser:option("--init", "What the kernel runs first: auto finds out, native, banger, none, or the path of a program in the image.", "auto")
-  :convert(guest.init_option)
-parser:flag("--no-inject", "Leave out what a bootable system needs and the image lacks.")
+cli.guest_options(parser)
+cli.recipe_options(parser)
 parser:flag("--strict", "Refuse layers that hold anything to take note of.")
 cli.registry_options(parser)
 parser:mutex(
@@ -38,9 +41,14 @@ local options = cli.parse(parser, { ... })
 local begun = banger.host.clock()
 local shown <close> = progress.new { mode = options.quiet and "none" or options.progress }
 
--- 1. Find out what the image is made of.
-local image = source.resolve(options.ref, cli.source_options(options, shown))
+-- 1. Find out what the image is made of, and which image recipes are for it. What the
+--    command line says counts more than what they say.
+local recipes = image_recipe.load(options.ref, cli.recipe_choice(options, banger))
+local settings = cli.settings(recipes:settings(), options)
+local image = source.resolve(options.ref, cli.source_options(options, settings.platform, shown))
 local epoch = cli.check(config.epoch(image.config, os.getenv "SOURCE_DATE_EPOCH"))
+local build = { image = image, recipes = recipes, settings = settings, out = options.out }
+recipes:call("after_resolve", build)
 
 -- 2. Fetch all layers at once, and put them on top of each other as they arrive,
 --    oldest first; anew if bytes come damaged.
@@ -64,30 +72,47 @@ end)
 image:remember()
 local flattened = banger.host.clock()
 
--- 3. Add what a machine needs and a container does not.
-local plan = { entries = {}, warnings = {} }
+-- 3. Add what a machine needs and a container does not, and what recipes say.
+local function inject(entries)
+  banger.inject(rootfs, entries)
+end
+recipes:call("after_flatten", rootfs, build)
+build.guest = { entries = {}, warnings = {}, cmdline = settings.cmdline }
 if not options.no_inject then
-  plan = guest.prepare(rootfs, image.config, { init = options.init })
-  banger.inject(rootfs, plan.entries)
+  local files = recipes:put_files(rootfs, inject)
+  build.guest = guest.prepare(rootfs, image_recipe.config(image.config, settings), settings)
+  recipes:extend(rootfs, build)
+  recipes:call("after_plan", build.guest, rootfs, build)
+  inject(build.guest.entries)
+  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
+  inject(plan.record(build))
+end
+recipes:call("before_mkext4", rootfs, build)
+if options.print_plan or options.dry_run then
+  report.plan(options.json and "json" or "text", build)
+end
+if options.dry_run then
+  return report.notes(layers, build.guest.warnings)
 end
 
 -- 4. Write ext4's own metadata around the contents, and give the file its name.
-local info = banger.mkext4(rootfs, options.out, {
-  size = options.size,
-  free = options.free,
-  label = options.label,
+local info = finish.mkext4(rootfs, options.out, {
+  size = settings.size,
+  free = settings.free,
+  label = settings.label,
   epoch = epoch,
   seed = image.digest,
-})
+}, recipes:finisher(build))
 
 -- 5. Say what came out.
 local ended = banger.host.clock()
-report.notes(layers, plan.warnings)
+report.notes(layers, build.guest.warnings)
 report.print(options.quiet and "digest" or options.json and "json" or "text", {
   image = image,
   info = info,
   layers = layers,
-  plan = plan,
+  plan = build.guest,
+  recipes = recipes:names(),
   seconds = ended - begun,
   seconds_finish = ended - flattened,
 })

@@ -1,5 +1,7 @@
 ---What recipes need to be commands: arguments in, results out.
 local core = require "banger.core"
+local guest = require "banger.guest"
+local schema = require "banger.image_recipe.schema"
 local size = require "banger.size"
 
 -- What mkext4 makes at most; just over, so that the core has the last word.
@@ -95,16 +97,86 @@ function M.registry_options(parser)
   )
 end
 
+---Add the options that say what a guest gets.
+---@param parser table # of argparse
+function M.guest_options(parser)
+  parser:option("--init", "What the kernel runs first: auto finds out (the default), native, banger, none, or the path of a program in the image.")
+    :convert(guest.init_option)
+  parser:option("--hostname", "The machine's name."):convert(M.checked("--hostname", "hostname"))
+  parser:flag("--agent", "Add the agent that banger-lua exec talks to.")
+  parser:option("--without", "An item of what a guest needs, to be left out (several times): see --print-plan.")
+    :argname("ITEM"):count("*"):convert(guest.check_item)
+  parser:flag("--no-inject", "Add nothing to the image: neither what a bootable system needs nor what recipes say.")
+end
+
+-- A converter that is the check of an image recipe's key.
+function M.checked(option, key)
+  return function(text)
+    local value, message = schema.keys[key].check(text)
+    return value, message and ("%s: %s"):format(option, message)
+  end
+end
+
+local function definition(text)
+  local name, value = text:match "^([%a_][%w_-]*)=(.*)$"
+  if not name then
+    return nil, ("-D: '%s' is no NAME=VALUE"):format(text)
+  end
+  return { name = name, value = value }
+end
+
+---Add the options about image recipes.
+---@param parser table # of argparse
+function M.recipe_options(parser)
+  parser:option("--recipe", "An image recipe, by its name or path (several times, in order)."):count("*")
+  parser:option("-D --define", "Set a variable of the recipes."):argname("NAME=VALUE"):count("*"):convert(definition)
+  parser:flag("--no-image-recipes", "Apply no recipes but those named.")
+  parser:flag("--print-plan", "Print what is added to the image, and why.")
+  parser:flag("--dry-run", "Print that and stop: nothing is written.")
+end
+
+---What `image_recipe.load` wants of them.
+---@param options table # parsed
+---@param banger table
+---@return table
+function M.recipe_choice(options, banger)
+  local variables = {}
+  for _, definition_of in ipairs(options.define) do
+    variables[definition_of.name] = definition_of.value
+  end
+  return { names = options.recipe, variables = variables, only_named = options.no_image_recipes, banger = banger }
+end
+
+---What recipes say, and the command line over it.
+---@param settings banger.recipe_settings
+---@param options table # parsed
+---@return banger.recipe_settings
+function M.settings(settings, options)
+  if options.size or options.free then
+    settings.size, settings.free = options.size, options.free
+  end
+  for _, name in ipairs { "label", "platform", "init", "hostname", "agent" } do
+    if options[name] ~= nil then
+      settings[name] = options[name]
+    end
+  end
+  for _, item in ipairs(options.without) do
+    settings.items[item] = false
+  end
+  return settings
+end
+
 ---What `source.resolve` wants of them.
 ---@param options table # parsed
+---@param platform? string
 ---@param shown banger.progress
 ---@return table
-function M.source_options(options, shown)
+function M.source_options(options, platform, shown)
   if options.offline and options.pull and options.pull ~= "never" then
     core.error("usage", ("--offline and --pull %s exclude each other"):format(options.pull))
   end
   return {
-    platform = options.platform,
+    platform = platform,
     authfile = options.authfile,
     tls_verify = options.tls_verify ~= "false",
     jobs = options.jobs,

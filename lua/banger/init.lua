@@ -18,7 +18,7 @@ local function uuid_of(text)
   return ("%s-%s-8%s-%s%s-%s"):format(hex:sub(1, 8), hex:sub(9, 12), hex:sub(14, 16), variant, hex:sub(18, 20), hex:sub(21, 32))
 end
 
-local FOR_REPORTS = { why = true, item = true }
+local FOR_REPORTS = { why = true, item = true, by = true }
 
 local function plain(entry)
   local copy = {}
@@ -29,7 +29,7 @@ local function plain(entry)
 end
 
 ---Put entries into a rootfs or a finished image. An entry may say `why` it is
----there and which `item` of a plan it belongs to, for reports; everything else is as
+---there, which `item` of a plan it belongs to and `by` whom it is, for reports; everything else is as
 ---in the primitive (see meta/core.lua).
 ---@param where banger.rootfs|string # a rootfs, or the path of an image
 ---@param entries banger.entry[]

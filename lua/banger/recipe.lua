@@ -9,7 +9,9 @@ local function add_dirs(dirs, list)
   end
 end
 
-local function config_home()
+---Where the user's own settings are: `$XDG_CONFIG_HOME`, else `~/.config`.
+---@return string? # nil without a home
+function M.config_home()
   local home = os.getenv "XDG_CONFIG_HOME"
   if home and home ~= "" then
     return home
@@ -27,7 +29,7 @@ function M.path(ignore_environment)
     add_dirs(dirs, os.getenv "BANGER_RECIPES")
   end
   dirs[#dirs + 1] = "./recipes"
-  local home = not ignore_environment and config_home()
+  local home = not ignore_environment and M.config_home()
   if home then
     dirs[#dirs + 1] = home .. "/banger/recipes"
   end

@@ -1,6 +1,7 @@
 ---What a build tells at its end.
 local cli = require "banger.cli"
 local json = require "banger.json"
+local plan = require "banger.plan"
 local size = require "banger.size"
 
 local M = {}
@@ -10,6 +11,7 @@ local M = {}
 ---@field info banger.mkext4_info
 ---@field layers banger.layer_report[]
 ---@field plan banger.guest_plan # without `init` where nothing was injected
+---@field recipes? string[] # names
 ---@field seconds number
 ---@field seconds_finish number # of these, after the last layer
 
@@ -55,7 +57,7 @@ end
 local function describe_injected(injected)
   local list = {}
   for i, entry in ipairs(injected) do
-    list[i] = { path = entry.path, type = entry.type, why = entry.why }
+    list[i] = plan.describe(entry)
   end
   return list
 end
@@ -83,6 +85,8 @@ function M.object(build)
     layers = describe_layers(build),
     injected = describe_injected(build.plan.entries),
     warnings = build.plan.warnings,
+    cmdline = build.plan.cmdline,
+    recipes = build.recipes,
     init = build.plan.init and { kind = build.plan.init.kind, path = build.plan.init.path, why = build.plan.init.why },
     seconds = build.seconds,
     seconds_finish = build.seconds_finish,
@@ -97,6 +101,10 @@ local function describe_size(bytes)
   return ("%s (%d bytes)"):format(size.format(bytes), bytes)
 end
 
+local function list_row(name, list, separator)
+  return list and #list > 0 and { name, table.concat(list, separator or ", ") } or false
+end
+
 local function text(build)
   local info = build.info
   local rows = {
@@ -106,12 +114,23 @@ local function text(build)
     { "free", describe_size(info.free) },
     { "inodes", ("%d, %d used"):format(info.inodes, info.inodes_used) },
     { "digest", build.image.digest },
+    list_row("recipes", build.recipes),
+    list_row("cmdline", build.plan.cmdline, " "),
     { "seconds", ("%.2f"):format(build.seconds) },
   }
-  for i, row in ipairs(rows) do
-    rows[i] = ("%-8s %s\n"):format(row[1], row[2])
+  local lines = {}
+  for _, row in ipairs(rows) do
+    lines[#lines + 1] = row and ("%-8s %s\n"):format(row[1], row[2]) or nil
   end
-  return table.concat(rows)
+  return table.concat(lines)
+end
+
+---Print what is added to an image on stdout.
+---@param form "text"|"json"
+---@param build banger.build_plan
+---Raises `io`.
+function M.plan(form, build)
+  cli.write(form == "json" and json.encode(plan.object(build)) .. "\n" or plan.text(build))
 end
 
 ---Print the result on stdout.

@@ -58,7 +58,7 @@ describe("a pulled image", function()
     }, { Cmd = { "/sbin/init" } })
     assert_console("own init here", result)
     assert.is_nil(result.exit)
-    assert.is_nil(image.read(path)[".banger"])
+    assert.is_nil(image.read(path)[".banger/init"])
   end)
 
   it_boots("whose program is not there says so", function()

@@ -1,0 +1,379 @@
+---Image recipes: small Lua files that tweak what pull does, for an image. Their keys are
+---in image_recipe/schema.lua; recipes/README.md is their manual.
+local core = require "banger.core"
+local files = require "banger.image_recipe.files"
+local guest = require "banger.guest"
+local match = require "banger.image_recipe.match"
+local nearest = require "banger.nearest"
+local recipe_path = require "banger.recipe"
+local reference = require "banger.reference"
+local sandbox = require "banger.image_recipe.sandbox"
+
+local M = {}
+
+local BUILT_IN = "recipes/images/"
+local MAX_TEXT = 1024 * 1024
+
+---@class banger.image_recipes
+---@field list banger.image_recipe[] # in the order in which they apply; of two that say the same the later counts
+local Recipes = {}
+Recipes.__index = Recipes
+
+-- ---- where recipes are --------------------------------------------------------------------
+
+local function dir_of(path)
+  return path:match "^(.+)/[^/]*$" or (path:find "^/" and "/") or "."
+end
+
+-- The name has no folder: it is written into images, which are the same everywhere.
+local function from_file(path)
+  return { name = path:match "([^/]*)$":gsub("%.lua$", ""), path = path, dir = dir_of(path), text = core.host.read_file(path, MAX_TEXT) }
+end
+
+local function from_binary(name)
+  local path = BUILT_IN .. name .. ".lua"
+  local text = core.resource(path)
+  return text and { name = name, path = path, text = text }
+end
+
+local function name_in(list)
+  local names = {}
+  for _, path in ipairs(list) do
+    names[#names + 1] = path:match("^" .. BUILT_IN .. "([%w_-]+)%.lua$")
+  end
+  table.sort(names)
+  return names
+end
+
+---The names of the recipes that are built in.
+---@return string[]
+function M.built_in()
+  return name_in(core.resources())
+end
+
+local function own_dir()
+  local home = recipe_path.config_home()
+  return home and home .. "/banger/recipes"
+end
+
+-- A file, by its path; else by name one of the user's own, else one that is built in.
+local function find(name)
+  if name:find "/" or name:find "%.lua$" then
+    if not core.host.stat(name) then
+      core.error("not_found", ("%s: there is no such recipe"):format(name))
+    end
+    return from_file(name)
+  end
+  local path = own_dir() and ("%s/%s.lua"):format(own_dir(), name)
+  if path and core.host.stat(path) then
+    return from_file(path)
+  end
+  local known = M.built_in()
+  local near = nearest(name, known)
+  return from_binary(name) or core.error("not_found", ("no image recipe is named '%s'%s (known: %s; a file is given with its path or .lua)"):format(
+    name, near and ("; did you mean '%s'?"):format(near) or "", table.concat(known, ", ")))
+end
+
+-- The user's folder may hold other recipes too: only one with a line that begins with
+-- match = may apply by itself.
+local function says_match(text)
+  return ("\n" .. text):find "\nmatch%s*="
+end
+
+local function candidates()
+  local list = {}
+  for _, name in ipairs(M.built_in()) do
+    list[#list + 1] = from_binary(name)
+  end
+  local dir = own_dir()
+  for _, name in ipairs(dir and core.host.list(dir) or {}) do
+    if name:find "%.lua$" then
+      list[#list + 1] = from_file(dir .. "/" .. name)
+    end
+  end
+  return list
+end
+
+-- ---- loading ------------------------------------------------------------------------------
+
+local Loader = {}
+Loader.__index = Loader
+
+function Loader:run(recipe, variables)
+  return sandbox.run(recipe, variables, { banger = self.banger })
+end
+
+-- What a recipe uses goes before it, and nothing twice.
+function Loader:add(recipe, stack)
+  if self.loaded[recipe.path] then
+    return
+  end
+  stack[recipe.path] = true
+  self:run(recipe, self.variables)
+  for _, name in ipairs(recipe.values.use or {}) do
+    local relative = recipe.dir and name:find "%.lua$" and not name:find "^/"
+    local used = find(relative and recipe.dir .. "/" .. name or name)
+    if stack[used.path] then
+      sandbox.fail(recipe, "use", { name }, "the recipe uses itself")
+    end
+    self:add(used, stack)
+  end
+  stack[recipe.path] = nil
+  self.loaded[recipe.path] = true
+  self.list[#self.list + 1] = recipe
+end
+
+function Loader:add_matching(ref)
+  for _, recipe in ipairs(candidates()) do
+    if says_match(recipe.text) then
+      self:run(recipe, {}) -- whether -D is for it shows then
+      for _, pattern in ipairs(recipe.values.match or {}) do
+        if match.matches(pattern, ref) then
+          self:add(recipe, {})
+          break
+        end
+      end
+    end
+  end
+end
+
+function Loader:check_variables()
+  local known = {}
+  for _, recipe in ipairs(self.list) do
+    for _, variable in ipairs(recipe.variables) do
+      known[#known + 1], known[variable.name] = variable.name, true
+    end
+  end
+  for name in pairs(self.variables) do
+    if not known[name] then
+      local near = nearest(name, known)
+      local hint = #known == 0 and "the recipes that apply have no variables"
+        or near and ("did you mean '%s'?"):format(near) or "known: " .. table.concat(known, ", ")
+      core.error("usage", ("-D %s: no recipe that applies has such a variable; %s"):format(name, hint))
+    end
+  end
+end
+
+---Load the recipes for a reference: those that match it by themselves (built in, then
+---the user's own), then those asked for.
+---@param text string # the reference
+---@param options { names?: string[], variables?: table<string, string>, only_named?: boolean, banger?: table }
+---@return banger.image_recipes
+---Raises `usage` (a mistake in a recipe, with its line), `not_found`.
+function M.load(text, options)
+  local ref, message = reference.parse(text)
+  if not ref then
+    core.error("usage", message)
+  end
+  local loader = setmetatable({
+    list = {}, loaded = {}, variables = options.variables or {}, banger = options.banger,
+  }, Loader)
+  if not options.only_named then
+    loader:add_matching(ref)
+  end
+  for _, name in ipairs(options.names or {}) do
+    loader:add(find(name), {})
+  end
+  loader:check_variables()
+  return setmetatable({ list = loader.list }, Recipes)
+end
+
+---Load one recipe, to look at it.
+---@param name string # or path
+---@param banger? table
+---@return banger.image_recipe
+function M.read(name, banger)
+  return sandbox.run(find(name), {}, { banger = banger })
+end
+
+-- ---- what they say together ------------------------------------------------------------------
+
+local SCALARS = {
+  "platform", "size", "free", "label", "init", "command", "user", "workdir", "stop_signal", "stop_timeout", "hostname",
+  "agent", "overlay", "autologin",
+}
+
+---@class banger.recipe_settings
+---@field environment string[] # "NAME=value", sorted
+---@field items table<string, boolean>
+---@field cmdline string[] # words
+---@field debugfs string[][]
+
+-- Size and free exclude each other: the later of two recipes decides.
+local function take_scalars(settings, values)
+  if values.size then
+    settings.free = nil
+  elseif values.free then
+    settings.size = nil
+  end
+  for _, name in ipairs(SCALARS) do
+    if values[name] ~= nil then
+      settings[name] = values[name]
+    end
+  end
+end
+
+local function take_lists(settings, values)
+  for name, value in pairs(values.environment or {}) do
+    settings.environment[name] = value
+  end
+  for name, on in pairs(values.guest or {}) do
+    settings.items[name] = on
+  end
+  for word in (values.cmdline or ""):gmatch "%S+" do
+    settings.cmdline[#settings.cmdline + 1] = word
+  end
+  table.move(values.debugfs or {}, 1, #(values.debugfs or {}), #settings.debugfs + 1, settings.debugfs)
+end
+
+local function sorted_pairs(map)
+  local list = {}
+  for name, value in pairs(map) do
+    list[#list + 1] = ("%s=%s"):format(name, value)
+  end
+  table.sort(list)
+  return list
+end
+
+---What the recipes say together.
+---@return banger.recipe_settings
+function Recipes:settings()
+  local settings = { environment = {}, items = {}, cmdline = {}, debugfs = {} }
+  for _, recipe in ipairs(self.list) do
+    if recipe.values.size and recipe.values.free then
+      sandbox.fail(recipe, "free", {}, "size and free exclude each other")
+    end
+    take_scalars(settings, recipe.values)
+    take_lists(settings, recipe.values)
+  end
+  settings.environment = sorted_pairs(settings.environment)
+  return settings
+end
+
+---The config with what recipes say of the program in it; the image's own stays.
+---@param config banger.config
+---@param settings banger.recipe_settings
+---@return banger.config
+function M.config(config, settings)
+  local own, copy = {}, {}
+  for name, value in pairs(config.config) do
+    own[name] = value
+  end
+  if settings.command then
+    own.Entrypoint, own.Cmd = settings.command, nil
+  end
+  own.User = settings.user or own.User
+  own.WorkingDir = settings.workdir or own.WorkingDir
+  own.StopSignal = settings.stop_signal or own.StopSignal
+  own.StopTimeout = settings.stop_timeout or own.StopTimeout
+  for name, value in pairs(config) do
+    copy[name] = value
+  end
+  copy.config = own
+  return copy
+end
+
+---The names of the recipes, in order.
+---@return string[]
+function Recipes:names()
+  local names = {}
+  for i, recipe in ipairs(self.list) do
+    names[i] = recipe.name
+  end
+  return names
+end
+
+---Call a hook of every recipe that has it.
+---@param hook string
+---@param ... any
+function Recipes:call(hook, ...)
+  for _, recipe in ipairs(self.list) do
+    if recipe.values[hook] then
+      sandbox.call(recipe, recipe.values[hook], ...)
+    end
+  end
+end
+
+---Whether any recipe says something of a key.
+---@param key string
+---@return boolean
+function Recipes:has(key)
+  for _, recipe in ipairs(self.list) do
+    if recipe.values[key] then
+      return true
+    end
+  end
+  return false
+end
+
+local function append(list, more)
+  table.move(more, 1, #more, #list + 1, list)
+end
+
+---Remove and inject what the recipes say, each on top of those before it.
+---@param rootfs banger.rootfs
+---@param inject fun(entries: banger.guest_entry[])
+---@return banger.guest_entry[] # all that was done
+function Recipes:put_files(rootfs, inject)
+  local done = {}
+  for _, recipe in ipairs(self.list) do
+    local entries = files.entries(rootfs, recipe)
+    inject(entries)
+    append(done, entries)
+  end
+  return done
+end
+
+local function unit_entries(rootfs, recipe, key, plan)
+  for _, unit in ipairs(recipe.values[key] or {}) do
+    local entries, warnings = guest.systemd[key](rootfs, unit)
+    for _, entry in ipairs(entries) do
+      entry.item, entry.by = key, recipe.name
+    end
+    append(plan.entries, entries)
+    append(plan.warnings, warnings or {})
+  end
+end
+
+---Add to a build's plan what the recipes want besides: users, units, words for the kernel.
+---@param rootfs banger.tree
+---@param build banger.build_plan
+function Recipes:extend(rootfs, build)
+  local plan = build.guest
+  append(plan.cmdline, build.settings.cmdline)
+  append(plan.entries, files.users(rootfs, self.list))
+  for _, recipe in ipairs(self.list) do
+    unit_entries(rootfs, recipe, "enable", plan)
+    unit_entries(rootfs, recipe, "mask", plan)
+  end
+end
+
+-- Each recipe's commands by themselves, so that an error names it.
+local function run_debugfs(recipe, path)
+  local ok, problem = pcall(core.debugfs_batch, path, recipe.values.debugfs, { write = true })
+  if ok then
+    return
+  elseif not core.is_error(problem) or problem.code == "interrupted" then
+    error(problem, 0)
+  end
+  sandbox.fail(recipe, "debugfs", {}, problem.message, problem.code)
+end
+
+---What is to be done with the finished image before it gets its name; nil for nothing.
+---@param build banger.build_plan
+---@return fun(path: string)?
+function Recipes:finisher(build)
+  if not self:has "debugfs" and not self:has "after_mkext4" then
+    return nil
+  end
+  return function(path)
+    for _, recipe in ipairs(self.list) do
+      if recipe.values.debugfs then
+        run_debugfs(recipe, path)
+      end
+    end
+    self:call("after_mkext4", path, build)
+  end
+end
+
+return M

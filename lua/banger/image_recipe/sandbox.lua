@@ -1,0 +1,295 @@
+---Runs one image recipe: a Lua file whose globals are the keys of schema.lua. What is
+---wrong is an error there and then, so that it names the file and the line.
+local core = require "banger.core"
+local nearest = require "banger.nearest"
+local schema = require "banger.image_recipe.schema"
+
+local M = {}
+
+---@class banger.image_recipe
+---@field name string # for people: the path, or the name of one that is built in
+---@field path string
+---@field dir? string # host paths in it are relative to this; nil for one that is built in
+---@field values table<string, any> # checked, by key
+---@field variables banger.recipe_variable[] # in order of declaration
+---@field text string
+---@field lines table<string, integer> # where each key was said last
+
+---@class banger.recipe_variable
+---@field name string
+---@field value string|number|boolean
+---@field default string|number|boolean
+---@field help string
+
+-- ---- where a mistake is -----------------------------------------------------------
+
+local function lines_of(text)
+  local lines = {}
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    lines[#lines + 1] = line
+  end
+  return lines
+end
+
+local function find_word(lines, word, from, to)
+  for number = from, to do
+    if lines[number] and lines[number]:find(tostring(word), 1, true) then
+      return number
+    end
+  end
+end
+
+-- Lua knows the line where a statement ends. What is wrong in a table of several
+-- lines is looked for by the names that lead to it.
+local function line_of(text, last, key, where)
+  if not where or #where == 0 then
+    return last
+  end
+  local lines, at = lines_of(text), last
+  while at > 1 and not lines[at]:find("^%s*" .. key .. "%s*[=%[]") do
+    at = at - 1
+  end
+  for _, name in ipairs(where) do
+    at = type(name) ~= "table" and find_word(lines, name, at, last) or at
+  end
+  return at
+end
+
+-- The innermost line of the recipe that is running.
+local function current_line(chunk)
+  for level = 2, 64 do
+    local info = debug.getinfo(level, "Sl")
+    if not info then
+      return nil
+    elseif info.source == chunk then
+      return info.currentline
+    end
+  end
+end
+
+local function fail_at(recipe, line, key, where, message, code)
+  line = key and line_of(recipe.text, line, key, where) or line
+  core.error(code or "usage", ("%s:%d: %s"):format(recipe.path, line, message))
+end
+
+local function fail_here(recipe, message, key, where)
+  fail_at(recipe, current_line("@" .. recipe.path) or 0, key, where, message)
+end
+
+---Raise an error about what a recipe said of a key.
+---@param recipe banger.image_recipe
+---@param key string
+---@param where any[] # the names in its value that lead there
+---@param message string
+---@param code? banger.code # default usage
+function M.fail(recipe, key, where, message, code)
+  fail_at(recipe, recipe.lines[key] or 0, key, where, ("%s: %s"):format(key, message), code)
+end
+
+-- ---- tables that a recipe may add to --------------------------------------------------
+
+local Container = {}
+
+local function check_element(recipe, name, key, value)
+  if value == nil then
+    return key, nil
+  end
+  local spec = schema.keys[name]
+  local message, where
+  if spec.kind == "list" and (math.type(key) ~= "integer" or key < 1) then
+    return fail_here(recipe, ("%s is a list: it has no '%s'"):format(name, tostring(key)))
+  elseif spec.kind == "map" then
+    key, message = spec.check_name(key)
+    if key == nil then
+      return fail_here(recipe, ("%s: %s"):format(name, message))
+    end
+  end
+  value, message, where = spec.check(value)
+  if value == nil then
+    return fail_here(recipe, ("%s: %s"):format(name, message), name, where)
+  end
+  return key, value
+end
+
+local function note_line(recipe, name)
+  recipe.lines[name] = current_line("@" .. recipe.path)
+end
+
+-- What a recipe writes is checked, and kept aside so that all writing is seen.
+local function container(recipe, name, store)
+  return setmetatable({}, {
+    __name = name,
+    container = Container,
+    __index = store,
+    __len = function()
+      return #store
+    end,
+    __pairs = function()
+      return next, store
+    end,
+    __newindex = function(_, key, value)
+      local checked, element = check_element(recipe, name, key, value)
+      note_line(recipe, name)
+      store[checked] = element
+    end,
+  })
+end
+
+local function unwrap(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return meta and meta.container == Container and meta.__index or value
+end
+
+-- ---- variables ------------------------------------------------------------------------
+
+local BOOLEANS = { ["true"] = true, ["false"] = false, yes = true, no = false, ["1"] = true, ["0"] = false }
+
+local function convert(text, default)
+  if type(default) == "boolean" then
+    return BOOLEANS[text], "true or false expected"
+  elseif type(default) == "number" then
+    local number = tonumber(text)
+    if math.type(default) == "integer" then
+      number = math.tointeger(number)
+    end
+    return number, math.type(default) == "integer" and "a whole number expected" or "a number expected"
+  end
+  return text
+end
+
+local KINDS = { string = true, number = true, boolean = true }
+
+-- var(name, default, help): a value that -D sets.
+local function declare(recipe, given, name, default, help)
+  if type(name) ~= "string" or not name:find "^[%a_][%w_-]*$" then
+    fail_here(recipe, "var: a name of letters, digits and '_' expected first")
+  elseif not KINDS[type(default)] then
+    fail_here(recipe, ("var '%s': a default is missing: a text, a number, true or false"):format(name))
+  elseif help ~= nil and type(help) ~= "string" then
+    fail_here(recipe, ("var '%s': the third is its help, a text"):format(name))
+  end
+  local value = default
+  if given[name] then
+    local message
+    value, message = convert(given[name], default)
+    if value == nil then
+      core.error("usage", ("-D %s=%s: %s, for %s"):format(name, given[name], message, recipe.name))
+    end
+  end
+  recipe.variables[#recipe.variables + 1] = { name = name, value = value, default = default, help = help or "" }
+  return value
+end
+
+-- ---- the environment ------------------------------------------------------------------
+
+local function read_global(recipe, extras, name)
+  if extras[name] ~= nil then
+    return extras[name]
+  end
+  local spec = schema.keys[name]
+  if spec and (spec.kind == "list" or spec.kind == "map") then
+    recipe.values[name] = recipe.values[name] or {}
+    return container(recipe, name, recipe.values[name])
+  elseif spec then
+    return recipe.values[name]
+  elseif _G[name] ~= nil then
+    return _G[name]
+  end
+  local near = nearest(name, schema.names)
+  fail_here(recipe, ("'%s' is not defined%s"):format(tostring(name), near and ("; did you mean '%s'?"):format(near) or ""))
+end
+
+local function write_global(recipe, name, value)
+  local spec = schema.keys[name]
+  if not spec then
+    local near = nearest(name, schema.names)
+    local hint = near and ("did you mean '%s'?"):format(near) or ("a name of your own is 'local %s'"):format(name)
+    return fail_here(recipe, ("unknown key '%s'; %s"):format(name, hint))
+  end
+  if value == nil then
+    recipe.values[name] = nil
+    return
+  end
+  local checked, message, where = (spec.whole or spec.check)(unwrap(value))
+  if checked == nil then
+    return fail_here(recipe, ("%s: %s"):format(name, message), name, where)
+  end
+  recipe.values[name] = checked
+  note_line(recipe, name)
+end
+
+-- A text error says file and line already; Lua shortens long paths.
+local function describe(recipe, problem)
+  local short = debug.getinfo(load("", "@" .. recipe.path), "S").short_src
+  local text = tostring(problem)
+  if text:sub(1, #short + 1) == short .. ":" then
+    return recipe.path .. text:sub(#short + 1)
+  end
+  return text
+end
+
+local function rebuild(recipe, problem, line)
+  if core.is_error(problem) then
+    local position = ("%s:%d: "):format(recipe.path, line or 0)
+    if problem.code == "interrupted" or not line or problem.message:sub(1, #recipe.path + 1) == recipe.path .. ":" then
+      return problem
+    end
+    local fields = {}
+    for name, value in pairs(problem) do
+      fields[name] = value
+    end
+    return select(2, pcall(core.error, problem.code, position .. problem.message, fields))
+  end
+  local text = describe(recipe, problem)
+  if line and text:sub(1, #recipe.path + 1) ~= recipe.path .. ":" then
+    text = ("%s:%d: %s"):format(recipe.path, line, text)
+  end
+  return select(2, pcall(core.error, "usage", text))
+end
+
+---Call a function of a recipe; what it raises names the recipe's line.
+---@param recipe banger.image_recipe
+---@param act function
+---@param ... any
+---@return any
+---Raises what `act` does, texts as `usage`.
+function M.call(recipe, act, ...)
+  local chunk = "@" .. recipe.path
+  local function handle(problem)
+    return rebuild(recipe, problem, current_line(chunk))
+  end
+  local result = table.pack(xpcall(act, handle, ...))
+  if not result[1] then
+    error(result[2], 0)
+  end
+  return table.unpack(result, 2, result.n)
+end
+
+---Run a recipe's text.
+---@param recipe { name: string, path: string, dir?: string, text: string }
+---@param given table<string, string> # what -D says
+---@param extras table<string, any> # more globals, such as banger
+---@return banger.image_recipe
+---Raises `usage` with the file, the line, and what is wrong there.
+function M.run(recipe, given, extras)
+  recipe.values, recipe.variables, recipe.lines = {}, {}, {}
+  local globals = setmetatable({ var = function(...)
+    return declare(recipe, given, ...)
+  end }, { __index = extras })
+  local env = setmetatable({}, {
+    __index = function(_, name)
+      return read_global(recipe, globals, name)
+    end,
+    __newindex = function(_, name, value)
+      write_global(recipe, name, value)
+    end,
+  })
+  local chunk, message = load(recipe.text, "@" .. recipe.path, "t", env)
+  if not chunk then
+    core.error("usage", describe(recipe, message))
+  end
+  M.call(recipe, chunk)
+  return recipe
+end
+
+return M

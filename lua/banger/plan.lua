@@ -1,0 +1,180 @@
+---What a build adds to an image, as people and programs read it, and as the image
+---itself remembers it below /.banger.
+local core = require "banger.core"
+local json = require "banger.json"
+local size = require "banger.size"
+
+local M = {}
+
+M.RECORD = "/.banger/build.json"
+local RECORD_VERSION = 1
+
+---What is known of a build before it is made.
+---@class banger.build_plan
+---@field image banger.image
+---@field recipes banger.image_recipes
+---@field settings banger.recipe_settings
+---@field guest banger.guest_plan # all entries, those of recipes too
+
+local function describe_init(init)
+  return { kind = init.kind, path = init.path, why = init.why }
+end
+
+---An entry without its bytes.
+---@param entry banger.guest_entry
+---@return table
+function M.describe(entry)
+  return { path = entry.path, type = entry.type, why = entry.why, item = entry.item, by = entry.by }
+end
+
+local function describe_all(entries)
+  local list = {}
+  for i, entry in ipairs(entries) do
+    list[i] = M.describe(entry)
+  end
+  return list
+end
+
+---The entries that put the record into the image: JSON, the same bytes for the same
+---image, recipes and version.
+---@param build banger.build_plan
+---@return banger.guest_entry[]
+function M.record(build)
+  local platform = build.image.config.platform
+  local text = json.encode {
+    version = RECORD_VERSION,
+    banger = core.version,
+    digest = build.image.digest,
+    platform = { os = platform.os, architecture = platform.architecture, variant = platform.variant },
+    init = build.guest.init and describe_init(build.guest.init),
+    cmdline = build.guest.cmdline,
+    recipes = build.recipes:names(),
+    injected = describe_all(build.guest.entries),
+  }
+  return {
+    { path = "/.banger", type = "dir", mode = tonumber("755", 8), uid = 0, gid = 0, item = "record", why = "holds the record" },
+    { path = M.RECORD, type = "file", content = text .. "\n", mode = tonumber("644", 8), uid = 0, gid = 0,
+      item = "record", why = "tells what was added" },
+  }
+end
+
+local function describe_variables(recipes)
+  local list = {}
+  for _, recipe in ipairs(recipes.list) do
+    for _, variable in ipairs(recipe.variables) do
+      list[#list + 1] = { recipe = recipe.name, name = variable.name, value = variable.value, help = variable.help }
+    end
+  end
+  return list
+end
+
+local HOOKS = { "after_resolve", "after_flatten", "after_plan", "before_mkext4", "after_mkext4" }
+
+local function describe_hooks(recipes)
+  local list = {}
+  for _, recipe in ipairs(recipes.list) do
+    for _, hook in ipairs(HOOKS) do
+      local act = recipe.values[hook]
+      if act then
+        local info = debug.getinfo(act, "S")
+        list[#list + 1] = { recipe = recipe.name, hook = hook, line = info.linedefined }
+      end
+    end
+  end
+  return list
+end
+
+---The whole plan as a table, as `--dry-run --json` prints it.
+---@param build banger.build_plan
+---@return table
+function M.object(build)
+  local settings, plan = build.settings, build.guest
+  return {
+    reference = build.image.reference,
+    digest = build.image.digest,
+    platform = build.image.platform,
+    recipes = build.recipes:names(),
+    variables = describe_variables(build.recipes),
+    hooks = describe_hooks(build.recipes),
+    init = plan.init and describe_init(plan.init),
+    cmdline = plan.cmdline,
+    size = settings.size,
+    free = settings.free,
+    label = settings.label,
+    debugfs = settings.debugfs,
+    entries = describe_all(plan.entries),
+    warnings = plan.warnings,
+  }
+end
+
+local function describe_size(settings)
+  if settings.size then
+    return type(settings.size) == "number" and size.format(settings.size) or "as little as it takes"
+  elseif settings.free then
+    return ("the contents, and %s free"):format(size.format(settings.free))
+  end
+  return "the contents, a tenth of them, and 64 MiB"
+end
+
+local function head_rows(build)
+  local plan, rows = build.guest, {}
+  local function row(name, text)
+    rows[#rows + 1] = ("%-10s %s"):format(name, text)
+  end
+  row("image", build.image.reference)
+  row("digest", build.image.digest)
+  row("platform", build.image.platform)
+  if #build.recipes.list > 0 then
+    row("recipes", table.concat(build.recipes:names(), ", "))
+  end
+  for _, variable in ipairs(describe_variables(build.recipes)) do
+    row("variable", ("%s=%s  %s (%s)"):format(variable.name, tostring(variable.value), variable.help, variable.recipe))
+  end
+  for _, hook in ipairs(describe_hooks(build.recipes)) do
+    row("hook", ("%s (%s, line %d)"):format(hook.hook, hook.recipe, hook.line))
+  end
+  if plan.init then
+    row("init", ("%s%s: %s"):format(plan.init.kind, plan.init.path and " " .. plan.init.path or "", plan.init.why))
+  end
+  if #plan.cmdline > 0 then
+    row("cmdline", table.concat(plan.cmdline, " "))
+  end
+  row("size", describe_size(build.settings))
+  for _, command in ipairs(build.settings.debugfs) do
+    row("debugfs", table.concat(command, " "))
+  end
+  return rows
+end
+
+local function entry_row(entry)
+  local attributes = ""
+  if entry.type ~= "remove" then
+    attributes = ("%s %d:%d"):format(entry.mode and ("%04o"):format(entry.mode) or "-", entry.uid or 0, entry.gid or 0)
+  end
+  local what = entry.type == "symlink" and ("%s -> %s"):format(entry.path, entry.target) or entry.path
+  local by = entry.by and ("%s, by %s"):format(entry.item, entry.by) or entry.item
+  return ("%-8s %-13s %s  (%s: %s)"):format(entry.type or "file", attributes, what, by, entry.why)
+end
+
+local function escape(text)
+  return (text:gsub("%c", function(char)
+    return ("\\x%02x"):format(char:byte())
+  end))
+end
+
+---The plan as text, a line each thing.
+---@param build banger.build_plan
+---@return string
+function M.text(build)
+  local rows = head_rows(build)
+  rows[#rows + 1] = ("%d entries"):format(#build.guest.entries)
+  for _, entry in ipairs(build.guest.entries) do
+    rows[#rows + 1] = "  " .. entry_row(entry)
+  end
+  for i, row in ipairs(rows) do
+    rows[i] = escape(row)
+  end
+  return table.concat(rows, "\n") .. "\n"
+end
+
+return M
