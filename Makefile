@@ -87,7 +87,8 @@ GUEST_CC_arm64 ?= aarch64-linux-gnu-gcc
 GUEST_MAX_amd64 := 100000
 GUEST_MAX_arm64 := 700000
 GUEST_CFLAGS   := -std=gnu11 -D_GNU_SOURCE -Isrc $(WARN) -Os -static -s -ffunction-sections \
-            -fdata-sections -Wl,--gc-sections
+            -fdata-sections -fno-asynchronous-unwind-tables -fno-unwind-tables \
+            -Wl,--gc-sections -Wl,-z,noseparate-code
 
 $(B)/guest/banger-init-%: $(GUEST_SRC) $(wildcard src/guest/*.h) Makefile
 	$(call say,CC,$@)

@@ -171,6 +171,7 @@ static int make_env(struct init *init, struct why *why)
 static int make_machine(struct init *init, struct why *why)
 {
 	int rc = machine_mount(why);
+	struct ip ip;
 
 	machine_console();
 	if (rc < 0)
@@ -179,7 +180,8 @@ static int make_machine(struct init *init, struct why *why)
 	machine_root(&init->cmdline);
 	machine_take_keys();
 	net_start();
-	net_name_servers();
+	net_configure(&ip, init->cmdline.ip);
+	net_name_servers(&ip, true);
 	return 0;
 }
 

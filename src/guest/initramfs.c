@@ -14,6 +14,7 @@
 
 #include "guest/disk.h"
 #include "guest/machine.h"
+#include "guest/net.h"
 #include "guest/program.h"
 
 #define NAME           "/init"
@@ -140,17 +141,21 @@ static int execute_first(char **argv, struct why *why)
 int initramfs_run(struct cmdline *cmdline, char **argv, struct why *why)
 {
 	struct why reason;
+	struct ip ip;
 
 	if (machine_mount_first(why) < 0)
 		return -1;
 	machine_console();
 	machine_cmdline(cmdline);
 	load_modules();
+	net_configure(&ip, cmdline->ip);
 	if (mount_root(cmdline, why) < 0)
 		return -1;
 	remove_all();
 	if (machine_switch(ROOT, why) < 0)
 		return -1;
+	if (cmdline->read_write)
+		net_name_servers(&ip, false);
 	if (!cmdline->init)
 		return execute_first(argv, why);
 	execute(cmdline->init, argv, &reason);

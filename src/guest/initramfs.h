@@ -5,7 +5,7 @@
  *                    a zero byte; it has to be there, and may be empty
  *   /modules/NAME    .ko, or .ko.xz, .ko.gz, .ko.zst where the kernel inflates them
  *
- * It does what a kernel with all built in does of its command line: ip= (see net.h),
+ * It does what a kernel with all built in does of its command line: ip= (see ip.h),
  * root=/dev/NAME|LABEL=|UUID= (/dev/vda), which it waits for, rootfstype= (ext4),
  * rootflags=, ro or rw (ro), init= (the first there is of /sbin/init, /etc/init,
  * /bin/init and /bin/sh). The init gets the kernel's arguments and environment, and finds

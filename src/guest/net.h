@@ -1,21 +1,27 @@
-/* The network: what the kernel leaves to do. Its own ip= configures interfaces; those
- * are not touched. */
+/* The network: what the kernel leaves to do. An interface that has an address already,
+ * from a kernel with CONFIG_IP_PNP or from the initramfs, is not touched. */
 #ifndef BANGER_GUEST_NET_H
 #define BANGER_GUEST_NET_H
 
-#include "guest/text.h"
+#include "guest/ip.h"
 
 /* Bring `lo` up, and let programs without privileges have low ports and ping: an image
  * was made where its engine allows both. What fails is said, no more. */
 void net_start(void);
 
-/* Give /etc/resolv.conf the name servers that the kernel got, if it needs any. What
- * fails is said, no more. */
-void net_name_servers(void);
+/* Do what ip= of the command line says (NULL: nothing), and fill in what it was. A host's
+ * name in it becomes the machine's. What fails is said, no more. */
+void net_configure(struct ip *ip, const char *text);
 
-/* The text for resolv.conf: the name servers of `pnp` (the text of /proc/net/pnp), where
- * `resolv` (the text of /etc/resolv.conf; NULL: absent or a link to nothing) has none.
- * NULL: it is to be left alone. The caller frees it. */
+/* Give /etc/resolv.conf the name servers that the kernel got, or those of `ip`, if it
+ * needs any. `replace`: a link to nothing is replaced, as what makes its target does not
+ * run here. What fails is said, no more. */
+void net_name_servers(const struct ip *ip, bool replace);
+
+/* The text for resolv.conf: the name servers of `pnp` (as /proc/net/pnp has them), where
+ * `resolv` (the text of /etc/resolv.conf; NULL: absent or a link to nothing) has none
+ * of its own: what banger-init wrote at an earlier boot is written anew. The rest of
+ * `resolv` stays before them. NULL: it is to be left alone. The caller frees it. */
 char *net_resolv_conf(const char *resolv, const char *pnp);
 
 #endif

@@ -131,7 +131,10 @@ function M.image(path, spec)
   local busybox = files["/bin/busybox"]
   files["/bin/busybox"] = nil
   local rootfs <close> = engine.rootfs(path, { tar.file("bin/busybox", busybox[1], { mode = busybox[2] }) })
-  local entries = contract.contract(rootfs)
+  local entries = {}
+  for _, entry in ipairs(contract.contract(rootfs)) do
+    if not files[entry.path] then entries[#entries + 1] = entry end
+  end
   entries[#entries + 1] = { path = "/.banger", type = "dir", mode = MODE_PROGRAM, uid = 0, gid = 0 }
   for name, file in pairs(files) do
     entries[#entries + 1] = { path = name, type = "file", content = file[1], mode = file[2], uid = 0, gid = 0 }
@@ -145,6 +148,8 @@ end
 --- machine is off. `cmdline`: more for the kernel's command line; `memory` in MiB;
 --- `built`: the image is at the path already, and finds its init by itself; `modules`:
 --- files that the initramfs names as modules, besides those of the drivers;
+--- `network`: with an interface in QEMU's own network, where 10.0.2.2 is this host;
+--- `disk`: a second disk's file;
 --- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
 ---@param name string of the log
 ---@param spec table
@@ -155,10 +160,14 @@ function M.boot(name, spec, path)
   sh.check("mkdir -p " .. LOGS)
   if not spec.built then M.image(path, spec) end
   local log = ("%s/%s.log"):format(LOGS, name)
-  local qemu = sh.line("timeout", "-k", "5", "55", "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg",
+  local words = { "timeout", "-k", "5", "55", "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg",
     "-m", tostring(spec.memory or 256), "-nodefaults", "-display", "none", "-serial", "file:" .. log, "-no-reboot",
-    "-monitor", "stdio", "-kernel", KERNEL .. "/kernel", "-initrd", initramfs, "-drive", "file=" .. path .. ",format=raw,if=virtio",
-    "-append", "console=ttyS0 quiet panic=-1 " .. (spec.built and "" or "init=/.banger/init ") .. (spec.cmdline or "rw"))
+    "-monitor", "stdio", "-kernel", KERNEL .. "/kernel", "-initrd", initramfs,
+    "-append", "console=ttyS0 quiet panic=-1 " .. (spec.built and "" or "init=/.banger/init ") .. (spec.cmdline or "rw") }
+  local function add(...) table.move({ ... }, 1, select("#", ...), #words + 1, words) end
+  for _, disk in ipairs { path, spec.disk } do add("-drive", "file=" .. disk .. ",format=raw,if=virtio") end
+  if spec.network then add("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net") end
+  local qemu = sh.line(table.unpack(words))
   local keys = "exec sleep 60"
   if spec.keys then
     keys = ("for i in $(seq 200); do grep -q READY %s && break; sleep 0.2; done; echo sendkey %s; exec sleep 60"):format(log, spec.keys)

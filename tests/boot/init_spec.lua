@@ -290,6 +290,60 @@ describe("a machine", function()
   end)
 end)
 
+-- ---- the network ------------------------------------------------------------------
+
+--- A web server of this host with one file; its port.
+local function serve(name, content)
+  local dir = scratch:mkdir "web"
+  sh.write_file(dir .. "/" .. name, content)
+  local said = sh.check(([[
+    timeout 100 python3 -u -m http.server 0 --bind 127.0.0.1 --directory %s >%s.log 2>&1 </dev/null & echo $! >%s.pid
+    for i in $(seq 100); do grep -o 'port [0-9]*' %s.log && exit; sleep 0.1; done; exit 1]]):format(dir, dir, dir, dir))
+  finally(function() sh.check(("kill $(cat %s.pid)"):format(dir)) end)
+  return said:match "port (%d+)"
+end
+
+describe("the network", function()
+  local STATIC = "ip=10.0.2.15::10.0.2.2:255.255.255.0:name-of-ip:eth0:off:10.0.2.3:10.0.2.4"
+
+  it_boots("is what ip= says, and reaches a server", function(path)
+    local port = serve("page", "from the host\n")
+    local result = boot("network", {
+      network = true, cmdline = "rw " .. STATIC,
+      files = { ["/etc/resolv.conf"] = "# Nothing was known.\noptions rotate", ["/etc/hostname"] = "from-image\n" },
+      argv = { BUSYBOX, "sh", "-c", ([[
+        b=/bin/busybox; $b ifconfig eth0; $b route -n; $b cat /etc/resolv.conf; $b hostname
+        $b wget -q -O - http://10.0.2.2:%s/page]]):format(port) },
+    }, path)
+    for _, text in ipairs {
+      "inet addr:10.0.2.15  Bcast:10.0.2.255  Mask:255.255.255.0\n", "UP BROADCAST ",
+      "\n0.0.0.0         10.0.2.2        0.0.0.0         UG    0      0        0 eth0\n",
+      "\n# Nothing was known.\noptions rotate\n# banger-init, of this boot:\nnameserver 10.0.2.3\nnameserver 10.0.2.4\n",
+      "\nfrom-image\nfrom the host\n",
+    } do assert_console(text, result) end
+    assert_off("exit=0 signal=0 oom=0", result)
+  end)
+
+  it_boots("has the first interface and a class's netmask where ip= names none", function(path)
+    local result = boot("network-short", {
+      network = true, cmdline = "rw ip=10.0.2.15", files = { ["/etc/resolv.conf"] = "nameserver 9.9.9.9\n" },
+      argv = { BUSYBOX, "sh", "-c", "b=/bin/busybox; $b ifconfig eth0; $b route -n; $b cat /etc/resolv.conf" },
+    }, path)
+    assert_console("inet addr:10.0.2.15  Bcast:10.255.255.255  Mask:255.0.0.0\n", result)
+    assert_console("\nnameserver 9.9.9.9\nbanger-init: exit=0", result)
+    assert.is_nil(result.out:find(" UG ", 1, true), result.out)
+  end)
+
+  it_boots("says what of ip= cannot be, and goes on", function(path)
+    local result = boot("network-none", { cmdline = "rw ip=10.0.2.15::::guest:eth7:off", argv = { BUSYBOX, "true" } }, path)
+    assert_console("banger-init: ip=: there is no network interface eth7\n", result)
+    assert_off("exit=0 signal=0 oom=0", result)
+    result = boot("network-wrong", { network = true, cmdline = "rw ip=10.0.2.15::10.9.9.9:255.255.255.0", argv = { BUSYBOX, "true" } }, path)
+    assert_console("banger-init: ip=: the gateway cannot be: Network unreachable\n", result)
+    assert_off("exit=0 signal=0 oom=0", result)
+  end)
+end)
+
 -- ---- the initramfs ----------------------------------------------------------------
 
 describe("an initramfs", function()

@@ -1,6 +1,7 @@
 /* guest: what banger-init reads, decides and says; all but being PID 1. */
 #include "unit.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -813,6 +814,90 @@ static void disk_that_is_not_there_is_named(void **state)
 	assert_string_equal(why.text, "/etc/passwd: not /dev/NAME, LABEL=TEXT or UUID=TEXT");
 }
 
+/* ---- ip= -------------------------------------------------------------------------------- */
+
+/* The fields in one line. */
+static void assert_ip(const char *text, const char *wanted)
+{
+	char got[512], servers[IP_SERVERS * 32], client[16], gateway[16], netmask[16];
+	struct ip ip;
+
+	if (ip_parse(&ip, text, &why) < 0)
+		fail_msg("%s: %s", text, why.text);
+	ip_servers(servers, &ip);
+	inet_ntop(AF_INET, &ip.client, client, sizeof(client));
+	inet_ntop(AF_INET, &ip.gateway, gateway, sizeof(gateway));
+	inet_ntop(AF_INET, &ip.netmask, netmask, sizeof(netmask));
+	snprintf(got, sizeof(got), "%s %s/%s via %s host '%s' on '%s' %s", ip.none ? "no" : "yes",
+		client, netmask, gateway, ip.host, ip.device, servers);
+	assert_string_equal(got, wanted);
+}
+
+static void ip_has_the_fields_of_the_kernel(void **state)
+{
+	(void)state;
+	assert_ip("10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3",
+		"yes 10.0.2.15/255.255.255.0 via 10.0.2.2 host '' on 'eth0' nameserver 10.0.2.3\n");
+	assert_ip(
+		"1.2.3.4:5.6.7.8:1.2.3.1:255.255.255.255:name.of:ens3:none:9.9.9.9:8.8.8.8:7.7.7.7:x",
+		"yes 1.2.3.4/255.255.255.255 via 1.2.3.1 host 'name.of' on 'ens3' "
+		"nameserver 9.9.9.9\nnameserver 8.8.8.8\n");
+	assert_ip("10.0.0.1:", "yes 10.0.0.1/255.0.0.0 via 0.0.0.0 host '' on '' ");
+	assert_ip("172.16.0.1::::", "yes 172.16.0.1/255.255.0.0 via 0.0.0.0 host '' on '' ");
+	assert_ip("192.168.1.1::::::off::9.9.9.9",
+		"yes 192.168.1.1/255.255.255.0 via 0.0.0.0 host '' on '' nameserver 9.9.9.9\n");
+	assert_ip("10.0.0.1", "yes 10.0.0.1/255.0.0.0 via 0.0.0.0 host '' on '' ");
+}
+
+static void ip_without_a_client_is_dhcp_or_nothing(void **state)
+{
+	static const char *const dhcp[] = {
+		"", "on", "any", "dhcp", "both", ":::::", ":::::eth0:dhcp"};
+	static const char *const none[] = {"off", "none", "::::::off", "::10.0.0.1:::eth0:none"};
+	struct ip ip;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(dhcp); i++) {
+		assert_int_equal(ip_parse(&ip, dhcp[i], &why), 0);
+		assert_int_equal(ip.client, 0);
+		assert_false(ip.none);
+	}
+	for (size_t i = 0; i < COUNT(none); i++) {
+		assert_int_equal(ip_parse(&ip, none[i], &why), 0);
+		assert_true(ip.none);
+	}
+}
+
+static void refuse_ip(const char *text, const char *words)
+{
+	struct ip ip;
+
+	assert_int_equal(ip_parse(&ip, text, &why), -1);
+	assert_string_equal(why.text, words);
+}
+
+static void wrong_ip_is_refused_by_its_field(void **state)
+{
+	char text[700];
+
+	(void)state;
+	refuse_ip("10.0.2::", "ip=: the client '10.0.2' is no IPv4 address");
+	refuse_ip("1.1.1.256::", "ip=: the client '1.1.1.256' is no IPv4 address");
+	refuse_ip("1.1.1.1::gate", "ip=: the gateway 'gate' is no IPv4 address");
+	refuse_ip("1.1.1.1:::24", "ip=: the netmask '24' is no IPv4 address");
+	refuse_ip("1.1.1.1:::255.0.255.0", "ip=: '255.0.255.0' is no netmask");
+	refuse_ip("1.1.1.1:::::eth0:off:dns", "ip=: the name server 'dns' is no IPv4 address");
+	refuse_ip("1.1.1.1:::::sixteen-bytes-xx",
+		"ip=: the device 'sixteen-bytes-xx' is longer than 15 bytes");
+	refuse_ip("rarp", "ip=: 'rarp' is no way to get an address: it is off, dhcp or on");
+	refuse_ip("1.1.1.1:::::eth0:auto",
+		"ip=: 'auto' is no way to get an address: it is off, dhcp or on");
+	memset(text, ':', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(ip_parse(&(struct ip){0}, text, &why), -1);
+	assert_why("is longer than 511 bytes");
+}
+
 /* ---- name servers ----------------------------------------------------------------------- */
 
 static const char pnp[] =
@@ -830,16 +915,28 @@ static void assert_resolv(const char *resolv, const char *servers, const char *w
 	free(text);
 }
 
+#define MARK "# banger-init, of this boot:\n"
+#define BOTH MARK "nameserver 10.0.2.3\nnameserver 10.0.2.4\n"
+
 static void name_servers_go_where_there_are_none(void **state)
 {
-	const char *both = "nameserver 10.0.2.3\nnameserver 10.0.2.4\n";
-
 	(void)state;
-	assert_resolv(NULL, pnp, both);
-	assert_resolv("", pnp, both);
-	assert_resolv("# No name server was known when this image was built.\n", pnp, both);
-	assert_resolv("#nameserver 1.1.1.1\noptions nameserver\nnameservers x", pnp, both);
-	assert_resolv("search lan\n", "nameserver 1.2.3.4", "nameserver 1.2.3.4\n");
+	assert_resolv(NULL, pnp, BOTH);
+	assert_resolv("", pnp, BOTH);
+	assert_resolv("# None was known.\n", pnp, "# None was known.\n" BOTH);
+	assert_resolv("#nameserver 1.1.1.1\noptions nameserver\nnameservers x", pnp,
+		"#nameserver 1.1.1.1\noptions nameserver\nnameservers x\n" BOTH);
+	assert_resolv(
+		"search lan\n", "nameserver 1.2.3.4", "search lan\n" MARK "nameserver 1.2.3.4\n");
+}
+
+static void name_servers_of_an_earlier_boot_are_replaced(void **state)
+{
+	(void)state;
+	assert_resolv(MARK "nameserver 1.1.1.1\n", pnp, BOTH);
+	assert_resolv("search lan\n" MARK "nameserver 1.1.1.1\n", pnp, "search lan\n" BOTH);
+	assert_resolv("nameserver 9.9.9.9\n" MARK "nameserver 1.1.1.1\n", pnp, NULL);
+	assert_resolv("not " MARK "nameserver 1.1.1.1\n", pnp, NULL);
 }
 
 static void name_servers_of_the_image_are_kept(void **state)
@@ -899,7 +996,11 @@ int main(void)
 		cmocka_unit_test(disk_has_the_names_that_mke2fs_gave_it),
 		cmocka_unit_test(disk_without_ext4_has_no_names),
 		cmocka_unit_test(disk_that_is_not_there_is_named),
+		cmocka_unit_test(ip_has_the_fields_of_the_kernel),
+		cmocka_unit_test(ip_without_a_client_is_dhcp_or_nothing),
+		cmocka_unit_test(wrong_ip_is_refused_by_its_field),
 		cmocka_unit_test(name_servers_go_where_there_are_none),
+		cmocka_unit_test(name_servers_of_an_earlier_boot_are_replaced),
 		cmocka_unit_test(name_servers_of_the_image_are_kept),
 		cmocka_unit_test(without_name_servers_nothing_is_written),
 	};
