@@ -3,8 +3,9 @@
 --   local image = oci.write(dir, { tag = "t", layers = { { tar = bytes, compress = "gzip" } } })
 --   image.layers[1].path, .digest, .size, .diff_id     image.manifest.digest
 --
--- A layer: tar (its bytes) or file (a tar file on disk), compress (a name of
--- oci.compressors or a function), and what to break:
+-- A layer: tar (its bytes), file (a tar file on disk) or blob (a compressed one, with its
+-- diff_id: the layout gets a link to it), compress (a name of oci.compressors or a
+-- function), and what to break:
 --   corrupt   function(blob) -> blob, before the digest is taken: the digest is right
 --   tamper    function(blob) -> blob, after it: the digest is wrong
 --   missing   the blob is not written
@@ -101,6 +102,11 @@ end
 --- The blob and the tar of one layer as files, digests still unknown.
 local function stage_layer(spec, scratch)
   local layer = { tar = spec.file, blob = scratch:fresh ".blob", spec = spec }
+  if spec.blob then
+    layer.tar = spec.blob
+    sh.check(("ln -s %s %s"):format(sh.quote(spec.blob), sh.quote(layer.blob)))
+    return layer
+  end
   if spec.file then
     local program = ({ none = "cat", gzip = "gzip -n -6", pigz = "pigz -n", zstd = "zstd -q -c" })
     sh.check(("%s <%s >%s"):format(program[spec.compress or "none"], sh.quote(spec.file),
@@ -127,7 +133,7 @@ local function place_layer(dir, layer, digest, diff_id)
   if spec.tamper then sh.write_file(layer.path, spec.tamper(sh.read_file(layer.path))) end
   if spec.missing then os.remove(layer.path) end
   if spec.digest then layer.digest = spec.digest end
-  if not spec.file then os.remove(layer.tar) end
+  if not (spec.file or spec.blob) then os.remove(layer.tar) end
 end
 
 --- Writes only the layers' blobs; enough for fetch_blob and flatten_layer.
