@@ -43,7 +43,7 @@ local shown <close> = progress.new { mode = options.quiet and "none" or options.
 
 -- 1. Find out what the image is made of, and which image recipes are for it. What the
 --    command line says counts more than what they say.
-local recipes = image_recipe.load(options.ref, cli.recipe_choice(options, banger))
+local recipes = image_recipe.load(options.ref, cli.recipe_choice(options, cli.recipe_globals(banger)))
 local settings = cli.settings(recipes:settings(), options)
 local image = source.resolve(options.ref, cli.source_options(options, settings.platform, shown))
 local epoch = cli.check(config.epoch(image.config, os.getenv "SOURCE_DATE_EPOCH"))

@@ -135,16 +135,28 @@ function M.recipe_options(parser)
   parser:flag("--dry-run", "Print that and stop: nothing is written.")
 end
 
----What `image_recipe.load` wants of them.
----@param options table # parsed
+---What image recipes can use besides Lua's own.
 ---@param banger table
+---@return table<string, any>
+function M.recipe_globals(banger)
+  return {
+    banger = banger,
+    note = function(text)
+      M.note("%s", tostring(text))
+    end,
+  }
+end
+
+---What `image_recipe.load` wants of the options.
+---@param options table # parsed
+---@param globals table<string, any>
 ---@return table
-function M.recipe_choice(options, banger)
+function M.recipe_choice(options, globals)
   local variables = {}
   for _, definition_of in ipairs(options.define) do
     variables[definition_of.name] = definition_of.value
   end
-  return { names = options.recipe, variables = variables, only_named = options.no_image_recipes, banger = banger }
+  return { names = options.recipe, variables = variables, only_named = options.no_image_recipes, globals = globals }
 end
 
 ---What recipes say, and the command line over it.

@@ -100,7 +100,7 @@ local Loader = {}
 Loader.__index = Loader
 
 function Loader:run(recipe, variables)
-  return sandbox.run(recipe, variables, { banger = self.banger })
+  return sandbox.run(recipe, variables, self.globals)
 end
 
 -- What a recipe uses goes before it, and nothing twice.
@@ -157,7 +157,7 @@ end
 ---Load the recipes for a reference: those that match it by themselves (built in, then
 ---the user's own), then those asked for.
 ---@param text string # the reference
----@param options { names?: string[], variables?: table<string, string>, only_named?: boolean, banger?: table }
+---@param options { names?: string[], variables?: table<string, string>, only_named?: boolean, globals?: table<string, any> }
 ---@return banger.image_recipes
 ---Raises `usage` (a mistake in a recipe, with its line), `not_found`.
 function M.load(text, options)
@@ -166,7 +166,7 @@ function M.load(text, options)
     core.error("usage", message)
   end
   local loader = setmetatable({
-    list = {}, loaded = {}, variables = options.variables or {}, banger = options.banger,
+    list = {}, loaded = {}, variables = options.variables or {}, globals = options.globals or {},
   }, Loader)
   if not options.only_named then
     loader:add_matching(ref)
@@ -180,10 +180,24 @@ end
 
 ---Load one recipe, to look at it.
 ---@param name string # or path
----@param banger? table
+---@param globals? table<string, any> # what it can use besides Lua's
 ---@return banger.image_recipe
-function M.read(name, banger)
-  return sandbox.run(find(name), {}, { banger = banger })
+function M.read(name, globals)
+  return sandbox.run(find(name), {}, globals or {})
+end
+
+---Load all recipes that can be named: those that are built in, then the user's own, but
+---for those of the user that are recipes of another kind.
+---@param globals? table<string, any>
+---@return banger.image_recipe[]
+function M.all(globals)
+  local list = {}
+  for _, recipe in ipairs(candidates()) do
+    if not recipe.dir or says_match(recipe.text) then
+      list[#list + 1] = sandbox.run(recipe, {}, globals or {})
+    end
+  end
+  return list
 end
 
 -- ---- what they say together ------------------------------------------------------------------
