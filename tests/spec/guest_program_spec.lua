@@ -112,6 +112,14 @@ describe("banger-init", function()
     assert.equal(X, entries[2].mode)
   end)
 
+  it("is told a time to stop in, where it is a number of seconds up to a day", function()
+    assert.equal("45\0", told({ StopTimeout = 45.0 })["stop-timeout"])
+    assert.equal("0\0", told({ StopTimeout = 0 })["stop-timeout"])
+    for _, value in ipairs { -1, 86401, 1.5, "10", {} } do
+      assert.is_nil(told({ StopTimeout = value })["stop-timeout"])
+    end
+  end)
+
   it("is an ELF program of the image's architecture", function()
     for architecture, machine in pairs { amd64 = 62, arm64 = 183 } do -- e_machine, elf.h
       local _, entries = told({ Cmd = { "x" } }, nil, nil, nil, architecture)

@@ -174,6 +174,14 @@ local function agent_addresses(agent)
   return { ("vsock:%d"):format(port), "port:banger.agent" }
 end
 
+local MAX_STOP_TIMEOUT <const> = 86400
+
+-- Docker's extension of the config; what banger-init would not take is left out.
+local function stop_timeout(value)
+  local seconds = type(value) == "number" and math.tointeger(value)
+  return seconds and seconds >= 0 and seconds <= MAX_STOP_TIMEOUT and { tostring(seconds) } or {}
+end
+
 -- What the files hold: lists of strings.
 local function values_of(config, init, options)
   local own = config.config
@@ -189,6 +197,7 @@ local function values_of(config, init, options)
     values.cwd = one(own.WorkingDir)
     values.user = one(own.User)
     values["stop-signal"] = one(own.StopSignal)
+    values["stop-timeout"] = stop_timeout(own.StopTimeout)
   end
   return values
 end
