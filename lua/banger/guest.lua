@@ -4,8 +4,9 @@ local core = require "banger.core"
 local nearest = require "banger.nearest"
 local Plan = require "banger.guest.plan"
 local program = require "banger.guest.program"
+local systemd_image = require "banger.guest.systemd_image"
 
-local M = { detect_init = program.detect }
+local M = { detect_init = program.detect, systemd = require "banger.guest.systemd" }
 
 ---What `prepare` decides about, in its order: each can be switched off by its name.
 ---@type { name: string, help: string }[]
@@ -20,6 +21,14 @@ M.ITEMS = {
   { name = "init", help = "banger-init, where the image's program is no init, and a link to the init at /sbin/init" },
   { name = "agent", help = "banger-init serves commands from the host, when that is asked for" },
   { name = "overlay", help = "the root file system stays as it is, when that is asked for" },
+  { name = "machine-id", help = "systemd: an empty /etc/machine-id, for an id of the machine's own" },
+  { name = "masks", help = "systemd: units that wait, ask or fail in such a machine" },
+  { name = "wants", help = "systemd: units that are taken out of images for containers" },
+  { name = "default-target", help = "systemd: default.target, where it is absent" },
+  { name = "console", help = "systemd: a login on the serial console" },
+  { name = "securetty", help = "root may log in on the serial console, where /etc/securetty says who may" },
+  { name = "interface-names", help = "systemd: the first network interface stays eth0" },
+  { name = "environment", help = "systemd: the environment that is asked for, of all services" },
 }
 
 local function item_names()
@@ -180,6 +189,15 @@ local function warn_none(plan, init, options)
   end
 end
 
+-- What the image's own init needs.
+local function add_system(plan, config, init, options)
+  if init.system == "systemd" then
+    systemd_image.add(plan, config.platform.architecture, options)
+  elseif init.system and #(options.environment or {}) > 0 and init.path ~= program.S6 then
+    plan:warn("environment is left out: %s passes none on", init.path)
+  end
+end
+
 ---@class banger.guest_plan
 ---@field entries banger.guest_entry[] # for `inject`, in this order
 ---@field warnings string[]
@@ -187,7 +205,8 @@ end
 ---@field cmdline string[] # what the kernel's command line needs besides root=
 
 ---Everything to inject so that a rootfs boots and does what the image is for: the
----contract, and banger-init where the image's program is no init.
+---contract, banger-init where the image's program is no init, and else what its own init
+---needs in a machine.
 ---@param rootfs banger.tree # its read side
 ---@param config banger.config
 ---@param options? banger.guest_options
@@ -204,9 +223,16 @@ function M.prepare(rootfs, config, options)
   local plan, want = Plan.new(rootfs, options.items), options.init
   options = wanted(options)
   local init = choose(rootfs, config, want)
-  contract.add(plan, config, { hostname = options.hostname })
+  init.system = program.system(plan, init)
+  contract.add(plan, config, {
+    hostname = options.hostname,
+    keeps_resolv_conf = init.system == "systemd" and function(target)
+      return systemd_image.keeps_resolv_conf(plan, target)
+    end or nil,
+  })
   local cmdline
   init, cmdline = add_init(plan, config, init, options)
+  add_system(plan, config, init, options)
   if init.kind == "none" and want ~= "none" then
     warn_none(plan, init, options)
   end

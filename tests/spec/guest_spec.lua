@@ -208,7 +208,7 @@ describe("what makes an image boot", function()
     assert.same({ {}, "native", {} }, { none, plan.init.kind, plan.cmdline })
     local lines
     lines, plan = prepare({ ["/lib/systemd/systemd"] = PROGRAM }, { Cmd = { "/lib/systemd/systemd" } }, { items = { init = false } })
-    assert.same({ {}, { "init=/lib/systemd/systemd" } }, { lines, plan.cmdline })
+    assert.same({ { "file /etc/machine-id" }, { "init=/lib/systemd/systemd" } }, { lines, plan.cmdline })
     plan = select(2, prepare({ ["/opt/boot"] = PROGRAM, ["/sbin/init"] = PROGRAM }, {}, { init = "/opt/boot" }))
     assert.same({ "path", { "init=/opt/boot" } }, { plan.init.kind, plan.cmdline })
     plan = select(2, prepare({ ["/opt/boot"] = PROGRAM, ["/sbin/init"] = link "/opt/boot" }, {}, { init = "/opt/boot" }))

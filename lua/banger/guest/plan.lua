@@ -10,6 +10,7 @@
 ---@field entries banger.guest_entry[]
 ---@field warnings string[]
 ---@field package off table<string, boolean> # items that are switched off: false
+---@field package linked table<string, boolean> # what `replace_link` made
 ---@field package item string # whose entries are being added
 local Plan = {}
 Plan.__index = Plan
@@ -27,7 +28,7 @@ local MAX_TEXT = 1 << 20
 ---local plan = Plan.new(rootfs)
 ---```
 function Plan.new(rootfs, items)
-  return setmetatable({ rootfs = rootfs, entries = {}, warnings = {}, off = items or {}, item = "" }, Plan)
+  return setmetatable({ rootfs = rootfs, entries = {}, warnings = {}, linked = {}, off = items or {}, item = "" }, Plan)
 end
 
 ---The keys of a table in their order.
@@ -207,7 +208,8 @@ end
 ---@param path string
 ---@param content string
 ---@param why string
-function Plan:own_file(path, content, why)
+---@param mode? integer # default 0644
+function Plan:own_file(path, content, why, mode)
   local entry = self:entry_at(path)
   if entry and entry.type == "dir" or not self:has_parent(path) then
     return self:warn("%s cannot be made a file: a directory is there, or a file is above it", path)
@@ -215,7 +217,7 @@ function Plan:own_file(path, content, why)
   if entry and entry.type ~= "file" then
     self:add({ path = path, type = "remove" }, ("is a %s"):format(entry.type))
   end
-  self:add({ path = path, type = "file", content = content, mode = FILE_MODE }, why)
+  self:add({ path = path, type = "file", content = content, mode = mode or FILE_MODE }, why)
 end
 
 ---A link where there is nothing.
@@ -226,6 +228,23 @@ function Plan:absent_link(path, target, why)
   if not self:entry_at(path) and self:has_parent(path) then
     self:add({ path = path, type = "symlink", target = target }, why)
   end
+end
+
+---A link of ours where nothing is, or in the place of one that leads nowhere.
+---@param path string
+---@param target string
+---@param why string
+function Plan:replace_link(path, target, why)
+  local entry = self:entry_at(path)
+  if self:at(path) or self.linked[path] then
+    return
+  elseif not self:has_parent(path) or entry and entry.type ~= "symlink" then
+    return self:warn("%s cannot be made a link: something else is in its place", path)
+  elseif entry then
+    self:add({ path = path, type = "remove" }, "is a link that leads nowhere")
+  end
+  self.linked[path] = true
+  self:add({ path = path, type = "symlink", target = target }, why)
 end
 
 return Plan

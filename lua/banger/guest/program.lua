@@ -2,20 +2,21 @@
 ---a rootfs. banger-init is described in src/guest/config.h.
 local core = require "banger.core"
 
-local M = { BANGER = "/.banger/init" }
+local M = { BANGER = "/.banger/init", S6 = "/init" }
 
 ---@class banger.init_choice
 ---@field kind "native"|"banger"|"path"|"none"
 ---@field path? string # what the kernel has to run
 ---@field argv string[] # the image's Entrypoint and Cmd
 ---@field why string
+---@field system? string # what the image's own init is: "systemd", "busybox", "sysvinit", "openrc" or "other"
 
 local DEFAULT = "/sbin/init"
 -- What an image runs that brings its own init: systemd by its names.
 local NATIVE = { DEFAULT, "/lib/systemd/systemd", "/usr/lib/systemd/systemd" }
 local DIRECTORY = "/.banger"
 local BANGER = M.BANGER
-local S6 = "/init"
+local S6 = M.S6
 local EXECUTABLE = tonumber("111", 8)
 
 ---The command of an image: Entrypoint, then Cmd.
@@ -110,6 +111,35 @@ function M.detect(rootfs, config, want)
     return choose_native(rootfs, argv)
   end
   return choose_banger(argv)
+end
+
+local SYSTEMS = {
+  { "^systemd$", "systemd" },
+  { "^busybox", "busybox" },
+  { "^openrc%-init$", "openrc" },
+}
+local SYSVINIT = { "/etc/inittab", "/usr/share/sysvinit/inittab", "/etc/init.d/rcS" }
+
+---What kind of init the image has of its own, by what its links lead to.
+---@param plan banger.plan
+---@param init banger.init_choice
+---@return string? # nil where banger-init runs the image's program
+function M.system(plan, init)
+  if init.kind ~= "native" and init.kind ~= "path" then
+    return nil
+  end
+  local name = (plan.rootfs:resolve(init.path) or init.path):match "[^/]*$"
+  for _, system in ipairs(SYSTEMS) do
+    if name:find(system[1]) then
+      return system[2]
+    end
+  end
+  for _, path in ipairs(name == "init" and init.path ~= S6 and SYSVINIT or {}) do
+    if plan:is_file(path) then
+      return "sysvinit"
+    end
+  end
+  return "other"
 end
 
 ---Whether banger-init has to go before an init of the image's own: it has something to
