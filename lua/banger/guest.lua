@@ -29,6 +29,7 @@ M.ITEMS = {
   { name = "securetty", help = "root may log in on the serial console, where /etc/securetty says who may" },
   { name = "interface-names", help = "systemd: the first network interface stays eth0" },
   { name = "environment", help = "systemd: the environment that is asked for, of all services" },
+  { name = "record", help = "/.banger/build.json: what was made and added" },
 }
 
 local function item_names()

@@ -36,10 +36,13 @@ local function describe_all(entries)
 end
 
 ---The entries that put the record into the image: JSON, the same bytes for the same
----image, recipes and version.
+---image, recipes and version. None where that item is switched off.
 ---@param build banger.build_plan
 ---@return banger.guest_entry[]
 function M.record(build)
+  if build.settings.items.record == false then
+    return {}
+  end
   local platform = build.image.config.platform
   local text = json.encode {
     version = RECORD_VERSION,
