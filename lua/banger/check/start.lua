@@ -1,0 +1,168 @@
+---What runs first, and what that runs: the init, and behind banger-init the image's own
+---program or init.
+local program = require "banger.check.program"
+local view = require "banger.check.view"
+
+local M = {}
+
+local BANGER = "/.banger/init"
+-- Where the kernel looks by itself. /bin/sh comes last there, and is no init.
+local KERNEL = { "/sbin/init", "/etc/init", "/bin/init" }
+local SHELL = "/bin/sh"
+local MAX_LISTED = 8
+
+---@class banger.check.init
+---@field path string # as the kernel is told, or finds it
+---@field kind "banger"|"systemd"|"busybox"|"openrc"|"sysv"|"other"
+---@field native? string # the init that banger-init hands over to
+
+local function kind_of(check, path)
+  local real = check.view:resolve(path) or path
+  local name = view.base(real)
+  if real == BANGER then
+    return "banger"
+  elseif name == "systemd" or name == "busybox" then
+    return name
+  elseif name == "openrc-init" then
+    return "openrc"
+  elseif name == "init" and check.view:at "/etc/inittab" then
+    return "sysv"
+  end
+  return "other"
+end
+
+-- What the kernel is told to run; nil where it has to find it.
+local function requested(check)
+  local record = check.facts.record or {}
+  local init = type(record.init) == "table" and record.init or {}
+  if check.facts.init then
+    return check.facts.init, "which is asked for"
+  elseif type(init.path) == "string" and init.path:find "^/" then
+    return init.path, "which /.banger/build.json says runs first"
+  elseif check.view:at(BANGER) and check.view:at "/.banger/argv" then
+    return BANGER, "which runs the image's program"
+  end
+end
+
+-- Report a path that leads nowhere; `because` says who wants it.
+local function report_absent(check, path, because)
+  local entry = check.view:entry(path)
+  if entry and entry.type == "symlink" then
+    check:error("dangling-init", path, ("%s is a link to %s, which is not there"):format(path, entry.target),
+      "install what it links to, or pull with --init naming a program that is there")
+  elseif not program.report_unmerged(check, path, "is to run first") then
+    check:error("no-init", path, ("%s, %s, is not there"):format(path, because), "pull the image anew, or name another with --init")
+  end
+end
+
+local function choose(check)
+  local path, because = requested(check)
+  if path then
+    if check.view:at(path) then
+      return path
+    end
+    return report_absent(check, path, because)
+  end
+  for _, name in ipairs(KERNEL) do
+    if check.view:at(name) then
+      return name
+    elseif check.view:entry(name) or program.merged_twin(check, name) then
+      return report_absent(check, name)
+    end
+  end
+  check:error("no-init", KERNEL[1], ("there is no init: no %s%s"):format(table.concat(KERNEL, ", no "),
+    check.view:at(SHELL) and "; the kernel would run a shell that ends the machine" or ""),
+    "pull the image with --init banger, or install an init")
+end
+
+---The init.
+---@param check banger.check.state
+function M.init(check)
+  local path = choose(check)
+  if not path then
+    return
+  end
+  check.init = { path = path, kind = kind_of(check, path) }
+  program.check(check, path)
+  if check.init.kind ~= "banger" then
+    check.main = check.init
+  end
+end
+
+-- ---- what banger-init runs ------------------------------------------------------------
+
+-- An init that banger-init hands over to.
+local function check_native(check, path)
+  if not check.view:at(path) then
+    return report_absent(check, path, "which /.banger/native names")
+  end
+  check.init.native = path
+  check.main = { path = path, kind = kind_of(check, path) }
+  program.check(check, path)
+end
+
+local function check_argv(check)
+  local name = check.view:strings "/.banger/argv"[1]
+  if not name or name == "" then
+    return check:error("no-program", "/.banger/argv", "/.banger/argv names no program for banger-init to run",
+      "pull the image anew: its config needs an Entrypoint or Cmd")
+  end
+  local path, other = program.find(check, name)
+  if path or other then
+    return program.check(check, path or other)
+  end
+  local where = name:find "/" and "which is not there" or "which is not in PATH=" .. check:path()
+  if not (name:find "^/" and program.report_unmerged(check, name, "the image runs")) then
+    check:error("program-not-found", name, ("the image runs %s, %s"):format(name, where), "install it, or pull an image that has it")
+  end
+end
+
+-- ---- as whom --------------------------------------------------------------------------
+
+local function names_in(check, path)
+  local names, listed = {}, {}
+  for line in (check.view:text(path) or ""):gmatch "[^\n]+" do
+    local name, number = line:match "^([^:]+):[^:]*:?([^:]*)"
+    if name then
+      names[name], names[number] = true, true
+      listed[#listed + 1] = #listed < MAX_LISTED and name or nil
+    end
+  end
+  return names, #listed > 0 and "has " .. table.concat(listed, ", ") or "has nobody"
+end
+
+local function check_name(check, key, path, what)
+  local number = key:find "^%d+$" and math.tointeger(tonumber(key))
+  if key == "" or number and number < 4294967295 then
+    return
+  end
+  local names, listed = names_in(check, path)
+  if not names[key] then
+    check:error("unknown-user", path, ("the image runs as the %s %s, which is not in %s: that %s"):format(what, key, path, listed),
+      ("add the %s, or name a number"):format(what))
+  end
+end
+
+local function check_user(check)
+  local spec = check.view:strings "/.banger/user"[1] or ""
+  local user, group = spec:match "^([^:]*):?(.*)$"
+  check_name(check, user, "/etc/passwd", "user")
+  check_name(check, group, "/etc/group", "group")
+end
+
+---What banger-init runs.
+---@param check banger.check.state
+function M.program(check)
+  if not check.init or check.init.kind ~= "banger" then
+    return
+  end
+  local native = check.view:strings "/.banger/native"[1]
+  if native and native ~= "" then
+    return check_native(check, native)
+  end
+  check.environment_list = check.view:strings "/.banger/env"
+  check_argv(check)
+  check_user(check)
+end
+
+return M
