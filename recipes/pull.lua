@@ -77,6 +77,9 @@ local function inject(entries)
   banger.inject(rootfs, entries)
 end
 recipes:call("after_flatten", rootfs, build)
+settings = cli.settings(recipes:settings(), options) -- hooks may have said more
+recipes:close()
+build.settings = settings
 build.guest = { entries = {}, warnings = {}, cmdline = settings.cmdline }
 if not options.no_inject then
   local files = recipes:put_files(rootfs, inject)

@@ -287,6 +287,13 @@ function M.config(config, settings)
   return copy
 end
 
+---From here on what the recipes say is acted on, and they may say no more.
+function Recipes:close()
+  for _, recipe in ipairs(self.list) do
+    recipe.closed = true
+  end
+end
+
 ---The names of the recipes, in order.
 ---@return string[]
 function Recipes:names()

@@ -14,6 +14,7 @@ local M = {}
 ---@field variables banger.recipe_variable[] # in order of declaration
 ---@field text string
 ---@field lines table<string, integer> # where each key was said last
+---@field closed? boolean # what it says has been acted on: to say more is an error
 
 ---@class banger.recipe_variable
 ---@field name string
@@ -111,6 +112,12 @@ local function check_element(recipe, name, key, value)
   return key, value
 end
 
+local function check_open(recipe, name)
+  if recipe.closed then
+    fail_here(recipe, ("%s: too late: the plan is made; say it in after_flatten or before"):format(name))
+  end
+end
+
 local function note_line(recipe, name)
   recipe.lines[name] = current_line("@" .. recipe.path)
 end
@@ -128,6 +135,7 @@ local function container(recipe, name, store)
       return next, store
     end,
     __newindex = function(_, key, value)
+      check_open(recipe, name)
       local checked, element = check_element(recipe, name, key, value)
       note_line(recipe, name)
       store[checked] = element
@@ -206,6 +214,7 @@ local function write_global(recipe, name, value)
     local hint = near and ("did you mean '%s'?"):format(near) or ("a name of your own is 'local %s'"):format(name)
     return fail_here(recipe, ("unknown key '%s'; %s"):format(name, hint))
   end
+  check_open(recipe, name)
   if value == nil then
     recipe.values[name] = nil
     return
