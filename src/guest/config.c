@@ -143,23 +143,32 @@ static int read_stop(struct config *config, const char *dir, struct why *why)
 	return 0;
 }
 
-int config_load(struct config *config, const char *dir, struct why *why)
+static int check(struct config *config, const char *dir, struct why *why)
 {
-	*config = (struct config){.cwd = "/", .user = "", .hostname = ""};
-	if (read_list(config, &config->argv, dir, "argv", why) < 0 ||
-		read_list(config, &config->env, dir, "env", why) < 0 ||
-		read_one(config, &config->cwd, dir, "cwd", why) < 0 ||
-		read_one(config, &config->user, dir, "user", why) < 0 ||
-		read_one(config, &config->hostname, dir, "hostname", why) < 0 ||
-		read_stop(config, dir, why) < 0)
-		return -1;
-	if (!config->argv.count || !*config->argv.items[0])
+	if (*config->native && *config->native != '/')
+		return why_set(why, "%s/native: '%s' is not a path from /", dir, config->native);
+	if (config->argv.count ? !*config->argv.items[0] : !*config->native)
 		return why_set(why, "%s/argv: names no program", dir);
 	if (strlen(config->hostname) > HOSTNAME_MAX)
 		return why_set(why, "%s/hostname: is longer than %d bytes", dir, HOSTNAME_MAX);
 	if (!*config->cwd)
 		config->cwd = "/";
 	return 0;
+}
+
+int config_load(struct config *config, const char *dir, struct why *why)
+{
+	*config = (struct config){0};
+	if (read_list(config, &config->argv, dir, "argv", why) < 0 ||
+		read_list(config, &config->env, dir, "env", why) < 0 ||
+		read_one(config, &config->cwd, dir, "cwd", why) < 0 ||
+		read_one(config, &config->user, dir, "user", why) < 0 ||
+		read_one(config, &config->hostname, dir, "hostname", why) < 0 ||
+		read_one(config, &config->overlay, dir, "overlay", why) < 0 ||
+		read_one(config, &config->native, dir, "native", why) < 0 ||
+		read_stop(config, dir, why) < 0)
+		return -1;
+	return check(config, dir, why);
 }
 
 void config_free(struct config *config)

@@ -20,6 +20,16 @@
  *                 86400. Default 10.
  *   hostname      one string, at most 64 bytes. Default: the first word of
  *                 /etc/hostname; without that too, what the kernel has.
+ *   overlay       one string: "tmpfs", "/dev/NAME", "LABEL=TEXT" or "UUID=TEXT". Nothing
+ *                 is written to the root file system, but to memory or to that disk,
+ *                 which has to have an ext4 file system; see overlay.h. It is for
+ *                 machines; an engine that makes a PID namespace has its own.
+ *   native        one string: the path of the image's own init. It is run as PID 1, in
+ *                 place of a program below it, with the kernel's environment less
+ *                 "container", and env over that. argv may be missing: it then gets the
+ *                 kernel's arguments, and the machine is as the kernel left it, but for
+ *                 /proc, /dev, /sys and /run. Else it gets those (the first is its
+ *                 argv[0]), and what a program finds. cwd, user and stop-* do not count.
  */
 #ifndef BANGER_GUEST_CONFIG_H
 #define BANGER_GUEST_CONFIG_H
@@ -27,11 +37,13 @@
 #include "guest/text.h"
 
 struct config {
-	struct list argv;     /* at least one */
+	struct list argv;     /* at least one, but where native is not empty */
 	struct list env;      /* as it was written */
 	const char *cwd;      /* not empty */
 	const char *user;     /* may be empty */
 	const char *hostname; /* may be empty */
+	const char *overlay;  /* may be empty */
+	const char *native;   /* may be empty */
 	int stop_signal;
 	int stop_seconds;
 	struct list texts; /* the files' bytes: what the above points into */

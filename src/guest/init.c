@@ -11,7 +11,9 @@
  * before tells of. S is 0 without a signal. oom is 1 when the kernel killed anything for
  * want of memory.
  *
- * As /init of an initramfs it goes before an image's init: see initramfs.h.
+ * Where /.banger/native is, it hands over to the image's own init once the machine is
+ * made; see config.h. As /init of an initramfs it goes before an image's init; see
+ * initramfs.h.
  *
  * In a PID namespace it leaves the machine as it is, and ends with that exit code. */
 #include <errno.h>
@@ -31,6 +33,7 @@
 #include "guest/initramfs.h"
 #include "guest/machine.h"
 #include "guest/net.h"
+#include "guest/overlay.h"
 #include "guest/program.h"
 #include "guest/user.h"
 #include "guest/watch.h"
@@ -168,31 +171,54 @@ static int make_env(struct init *init, struct why *why)
 	return 0;
 }
 
-static int make_machine(struct init *init, struct why *why)
+/* As much of it as is needed to read the configuration and to say what is wrong. */
+static int begin_machine(struct init *init, struct why *why)
 {
-	int rc = machine_mount(why);
-	struct ip ip;
+	int rc = machine_mount_first(why);
 
 	machine_console();
-	if (rc < 0)
+	if (!rc)
+		machine_cmdline(&init->cmdline);
+	return rc;
+}
+
+/* Whether the image's own init makes the machine. */
+static bool is_native(const struct config *config)
+{
+	return *config->native && !config->argv.count;
+}
+
+static int make_machine(struct init *init, struct why *why)
+{
+	bool native = is_native(&init->config);
+	struct ip ip;
+
+	if (*init->config.overlay && overlay_mount(init->config.overlay, why) < 0)
 		return -1;
-	machine_cmdline(&init->cmdline);
-	machine_root(&init->cmdline);
-	machine_take_keys();
-	net_start();
+	if (!native && machine_mount(why) < 0)
+		return -1;
+	if (!native) {
+		machine_root(&init->cmdline);
+		net_start();
+	}
 	net_configure(&ip, init->cmdline.ip);
-	net_name_servers(&ip, true);
+	net_name_servers(&ip, native);
+	machine_name(init->config.hostname);
+	if (!*init->config.native)
+		machine_take_keys();
 	return 0;
 }
 
 static int prepare(struct init *init, struct why *why)
 {
-	if (init->machine && make_machine(init, why) < 0)
+	if (init->machine && begin_machine(init, why) < 0)
 		return -1;
 	if (config_load(&init->config, CONFIG_DIR, why) < 0)
 		return -1;
-	if (init->machine)
-		machine_name(init->config.hostname);
+	if (init->machine && make_machine(init, why) < 0)
+		return -1;
+	if (*init->config.native)
+		return 0;
 	if (find_user(init, why) < 0)
 		return -1;
 	return make_env(init, why);
@@ -242,6 +268,49 @@ static void boot(struct init *init, char **argv)
 	finish(init, OWN_FAILURE);
 }
 
+/* ---- an init of the image's own ---------------------------------------------------------- */
+
+/* The kernel's environment and the image's, without what says "container" to systemd. */
+static int native_env(struct list *env, const struct list *image)
+{
+	struct list kernel = {0}, both = {0};
+	int rc = 0;
+
+	for (char **entry = environ; !rc && *entry; entry++)
+		rc = list_add(&kernel, *entry);
+	if (!rc)
+		rc = program_env(&both, &kernel, image);
+	for (size_t i = 0; !rc && i < both.count; i++)
+		if (strncmp(both.items[i], "container=", 10) != 0)
+			rc = list_add(env, both.items[i]);
+	list_free(&kernel);
+	list_free(&both);
+	return rc;
+}
+
+/* It is PID 1 from here on. Returns only when that cannot be: -1 with the reason, and the
+ * exit code as a status. */
+static int become(struct init *init, char **argv, struct why *why, int *status)
+{
+	static char *none[] = {NULL};
+	char *file = (char *)init->config.native;
+
+	if (native_env(&init->env, &init->config.env) < 0)
+		return why_set(why, "not enough memory");
+	agent_start();
+	watch_release();
+	argv[0] = file;
+	execve(file, init->config.argv.count ? init->config.argv.items : argv,
+		init->env.items ? init->env.items : none);
+	*status = program_explain(file, errno, why) << 8;
+	return -1;
+}
+
+static int start(struct init *init, char **argv, struct why *why, int *status)
+{
+	return *init->config.native ? become(init, argv, why, status) : run(init, why, status);
+}
+
 int main(int argc, char **argv)
 {
 	static struct init init;
@@ -260,7 +329,7 @@ int main(int argc, char **argv)
 	watch_hold();
 	init.machine = !machine_is_namespace();
 	init.oom_kills = machine_oom_kills();
-	if (prepare(&init, &why) < 0 || run(&init, &why, &status) < 0)
+	if (prepare(&init, &why) < 0 || start(&init, argv, &why, &status) < 0)
 		say("%s", why.text);
 	watch_end_others();
 	return finish(&init, status);

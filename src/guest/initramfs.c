@@ -154,8 +154,7 @@ int initramfs_run(struct cmdline *cmdline, char **argv, struct why *why)
 	remove_all();
 	if (machine_switch(ROOT, why) < 0)
 		return -1;
-	if (cmdline->read_write)
-		net_name_servers(&ip, false);
+	net_name_servers(&ip, true);
 	if (!cmdline->init)
 		return execute_first(argv, why);
 	execute(cmdline->init, argv, &reason);

@@ -221,6 +221,51 @@ unsigned long machine_oom_kills(void)
 	return count;
 }
 
+/* In place: the kernel writes blanks and such as \\040. */
+static void unescape(char *path)
+{
+	char *to = path;
+
+	for (; *path; path++) {
+		if (*path == '\\' && path[1] && path[2] && path[3]) {
+			*to++ = (char)((path[1] - '0') << 6 | (path[2] - '0') << 3 |
+				       (path[3] - '0'));
+			path += 3;
+		} else {
+			*to++ = *path;
+		}
+	}
+	*to = '\0';
+}
+
+/* What is on a disk, as far as that can be seen here: "/", and what is mounted from a
+ * device. */
+static void close_disk(char *line)
+{
+	char *save, *source = strtok_r(line, " ", &save), *dir = strtok_r(NULL, " ", &save);
+
+	if (!dir || (strcmp(dir, "/") != 0 && strncmp(source, "/dev/", 5) != 0))
+		return;
+	unescape(dir);
+	if (mount(NULL, dir, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		say("remount %s read-only: %s", dir, strerror(errno));
+}
+
+/* The last mounted first. */
+static void close_disks(void)
+{
+	char *text = text_read("/proc/self/mounts", NULL), *rest = text, *line;
+	struct list lines = {0};
+
+	while (text && (line = text_line(&rest)))
+		if (list_add(&lines, line) < 0)
+			break;
+	while (lines.count)
+		close_disk(lines.items[--lines.count]);
+	list_free(&lines);
+	free(text);
+}
+
 /* Nothing but us runs any more. What the console has not shown yet would be lost. */
 void machine_end(enum ending ending)
 {
@@ -231,8 +276,7 @@ void machine_end(enum ending ending)
 	};
 
 	sync();
-	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
-		say("remount / read-only: %s", strerror(errno));
+	close_disks();
 	tcdrain(STDERR_FILENO);
 	reboot(commands[ending]);
 	say("the machine does not end: %s", strerror(errno));

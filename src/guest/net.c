@@ -230,17 +230,17 @@ char *net_resolv_conf(const char *resolv, const char *pnp)
 	return NULL;
 }
 
-static void write_resolv_conf(const char *text, bool there, bool replace)
+static void write_resolv_conf(const char *text, bool there, bool native)
 {
 	struct stat st;
 
-	if (!there && lstat(RESOLV_CONF, &st) == 0 && (!replace || unlink(RESOLV_CONF) < 0))
+	if (!there && lstat(RESOLV_CONF, &st) == 0 && (native || unlink(RESOLV_CONF) < 0))
 		return;
-	if (write_file(RESOLV_CONF, O_CREAT | O_TRUNC, text) < 0)
+	if (write_file(RESOLV_CONF, O_CREAT | O_TRUNC, text) < 0 && !(native && errno == EROFS))
 		say("write %s: %s", RESOLV_CONF, strerror(errno));
 }
 
-void net_name_servers(const struct ip *ip, bool replace)
+void net_name_servers(const struct ip *ip, bool native)
 {
 	char servers[IP_SERVERS * 32];
 	char *pnp = text_read("/proc/net/pnp", NULL);
@@ -250,7 +250,7 @@ void net_name_servers(const struct ip *ip, bool replace)
 	ip_servers(servers, ip);
 	text = net_resolv_conf(resolv, pnp ? pnp : servers);
 	if (text && (!resolv || strcmp(text, resolv) != 0))
-		write_resolv_conf(text, resolv != NULL, replace);
+		write_resolv_conf(text, resolv != NULL, native);
 	free(text);
 	free(resolv);
 	free(pnp);

@@ -14,9 +14,10 @@ void net_start(void);
 void net_configure(struct ip *ip, const char *text);
 
 /* Give /etc/resolv.conf the name servers that the kernel got, or those of `ip`, if it
- * needs any. `replace`: a link to nothing is replaced, as what makes its target does not
- * run here. What fails is said, no more. */
-void net_name_servers(const struct ip *ip, bool replace);
+ * needs any. `native`: an init of the image's own follows. It may make what a link to
+ * nothing points to, and a root that is read-only may be its choice; else such a link is
+ * replaced. What fails is said, no more. */
+void net_name_servers(const struct ip *ip, bool native);
 
 /* The text for resolv.conf: the name servers of `pnp` (as /proc/net/pnp has them), where
  * `resolv` (the text of /etc/resolv.conf; NULL: absent or a link to nothing) has none

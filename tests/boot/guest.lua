@@ -6,7 +6,7 @@
 --   guest.boot("name", { argv = { ... } })
 --
 -- A table says what goes below /.banger (argv, env, cwd, user, stop_signal,
--- stop_timeout, hostname) and `files`: path -> content, or { content, mode }.
+-- stop_timeout, hostname, overlay, native) and `files`: path -> content, or { content, mode }.
 local banger = require "banger"
 local core = require "banger.core"
 local contract = require "banger.guest"
@@ -27,7 +27,10 @@ local function strings(list)
   return table.concat(out)
 end
 
-local ONE = { cwd = "cwd", user = "user", stop_signal = "stop-signal", stop_timeout = "stop-timeout", hostname = "hostname" }
+local ONE = {
+  cwd = "cwd", user = "user", stop_signal = "stop-signal", stop_timeout = "stop-timeout", hostname = "hostname",
+  overlay = "overlay", native = "native",
+}
 
 --- All files of a guest: path -> { content, mode }.
 local function files_of(spec, arch)
@@ -112,13 +115,15 @@ local made = { dir = nil, paths = {} }
 
 --- The initramfs of all boots, or one that names these files as modules besides.
 ---@param modules string[]?
-local function make_initramfs(modules)
-  local key = table.concat(modules or {}, "\0")
+---@param drivers string? instead of all that the tests need
+local function make_initramfs(modules, drivers)
+  local key = table.concat(modules or {}, "\0") .. "\0" .. (drivers or "")
   if made.paths[key] then return made.paths[key] end
   made.dir = made.dir or sh.scratch()
   local program, path = made.dir:path "init", made.dir:fresh ".initramfs"
   sh.write_file(program, core.resource "guest/banger-init-amd64")
-  sh.check(sh.line("tests/boot/make-initramfs.sh", KERNEL, program, path, table.unpack(modules or {})))
+  local command = sh.line("tests/boot/make-initramfs.sh", KERNEL, program, path, table.unpack(modules or {}))
+  sh.check("DRIVERS=" .. sh.quote(drivers or "") .. " " .. command)
   made.paths[key] = path
   return path
 end
@@ -148,6 +153,7 @@ end
 --- machine is off. `cmdline`: more for the kernel's command line; `memory` in MiB;
 --- `built`: the image is at the path already, and finds its init by itself; `modules`:
 --- files that the initramfs names as modules, besides those of the drivers;
+--- `drivers`: the names of those, instead of all that the tests need;
 --- `network`: with an interface in QEMU's own network, where 10.0.2.2 is this host;
 --- `disk`: a second disk's file;
 --- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
@@ -156,7 +162,7 @@ end
 ---@param path string the image, kept for the caller
 ---@return { out: string, exit: string?, seconds: number, log: string }
 function M.boot(name, spec, path)
-  local initramfs = make_initramfs(spec.modules)
+  local initramfs = make_initramfs(spec.modules, spec.drivers)
   sh.check("mkdir -p " .. LOGS)
   if not spec.built then M.image(path, spec) end
   local log = ("%s/%s.log"):format(LOGS, name)

@@ -428,3 +428,116 @@ describe("an initramfs", function()
     assert_off("exit=0 signal=0 oom=0", result)
   end)
 end)
+
+-- ---- a root that stays as it is ---------------------------------------------------
+
+describe("an overlay", function()
+  local WRITE = [[
+    b=/bin/busybox; $b cat /etc/written /new/file; echo written >/etc/written; $b mkdir -p /new; echo new >/new/file
+    $b rm -f /etc/hosts; $b ls /run/initramfs/banger/lower/etc; $b mount]]
+
+  it_boots("in memory is gone after the machine, and the image is the same bytes", function(path)
+    local spec = { built = true, overlay = "tmpfs", argv = { BUSYBOX, "sh", "-c", WRITE }, cmdline = "ro init=/.banger/init" }
+    guest.image(path, spec)
+    local before = sh.sha256(path)
+    for i = 1, 2 do
+      local result = boot("overlay-tmpfs" .. i, spec, path)
+      assert_console("cat: can't open '/etc/written': No such file or directory\n"
+        .. "cat: can't open '/new/file': No such file or directory\n", result)
+      assert_console("hostname     hosts        resolv.conf\n", result)
+      assert_console("\noverlay on / type overlay (rw,", result)
+      assert_console("\n/dev/vda on /run/initramfs/banger/lower type ext4 (ro,", result)
+      for _, dir in ipairs { "/dev", "/dev/pts", "/proc", "/sys", "/run" } do assert_console(" on " .. dir .. " type ", result) end
+      assert_off("exit=0 signal=0 oom=0", result)
+      assert.are.equal(before, sh.sha256(path))
+    end
+  end)
+
+  it_boots("on a disk is there again, and the disk is clean", function(path)
+    local disk = scratch:fresh ".disk"
+    sh.check(("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -L over %s 16M"):format(disk))
+    local spec = { built = true, overlay = "LABEL=over", disk = disk, argv = { BUSYBOX, "sh", "-c", WRITE },
+      cmdline = "ro init=/.banger/init" }
+    guest.image(path, spec)
+    local before = sh.sha256(path)
+    boot("overlay-disk1", spec, path)
+    assert.is_true(image.fsck(disk))
+    local result = boot("overlay-disk2", spec, path)
+    assert_console("written\nnew\n", result)
+    assert_console("/dev/vdb on /run/initramfs/banger/upper type ext4 (rw,", result)
+    assert_off("exit=0 signal=0 oom=0", result)
+    assert.is_true(image.fsck(disk))
+    assert.are.equal(before, sh.sha256(path))
+    assert.are.equal("written\n", image.read(disk)["upper/etc/written"].content)
+  end)
+
+  local function assert_fails(text, name, spec, path)
+    local result = boot(name, spec, path)
+    assert_console("banger-init: overlay: " .. text .. "\nbanger-init: exit=125 signal=0 oom=0\n", result)
+  end
+
+  it_boots("says that its disk is not there, or not formatted", function(path)
+    assert_fails("/dev/vdb: no such disk after 10 s; there is: vda", "overlay-none",
+      { overlay = "/dev/vdb", argv = { "none" }, cmdline = "ro" }, path)
+    local disk = scratch:fresh ".disk"
+    sh.check("truncate -s 1M " .. disk)
+    assert_fails("/dev/vdb: holds no ext4 file system: make one with mkfs.ext4", "overlay-empty",
+      { overlay = "/dev/vdb", disk = disk, argv = { "none" }, cmdline = "rw" }, path)
+  end)
+
+  it_boots("says that the kernel has none", function(path)
+    assert_fails("the kernel has no overlay file system: load its module in the initramfs", "overlay-kernel",
+      { overlay = "tmpfs", drivers = "virtio_pci virtio_blk ext4", argv = { "none" }, cmdline = "rw" }, path)
+  end)
+end)
+
+describe("an init of the image's own", function()
+  local function program(script)
+    return { "#!/bin/busybox sh\n" .. script, tonumber("755", 8) }
+  end
+
+  it_boots("goes on as PID 1, over an overlay", function(path)
+    local result = boot("native", {
+      overlay = "tmpfs", native = "/sbin/own", cmdline = "ro container=docker ip=10.0.2.15:::::eth0:off:10.0.2.3 word",
+      network = true, env = { "A=b", "container=oci" }, argv = {},
+      files = { ["/sbin/own"] = program [[
+        b=/bin/busybox; echo "I am $$ $0 with $*"; $b env; $b mount; $b cat /proc/self/status; $b ifconfig eth0
+        $b cat /etc/resolv.conf; echo >/written && $b poweroff -f]] },
+    }, path)
+    assert_console("I am 1 /sbin/own with word\n", result)
+    assert_console("\nA=b\n", result)
+    assert.is_nil(result.out:find("container=", 1, true), result.out)
+    assert_console("SigBlk:\t0000000000000000\n", result)
+    assert_console("\noverlay on / type overlay (rw,", result)
+    assert.is_nil(result.out:find("cgroup2", 1, true), result.out)
+    assert_console("inet addr:10.0.2.15 ", result)
+    assert_console("\nnameserver 10.0.2.3\n", result)
+    assert_console("reboot: Power down", result)
+  end)
+
+  it_boots("gets the image's words where they are given, and a whole machine", function(path)
+    local result = boot("native-argv", {
+      native = "/init", argv = { "/init", "", "two words" }, env = { "A=b", "NONE" },
+      files = { ["/init"] = program [[
+        b=/bin/busybox; echo "$$[$1][$2][$A]"; $b mount; $b mount -o remount,ro /; $b poweroff -f]] },
+    }, path)
+    assert_console("banger-init: the environment's entry 'NONE' is not NAME=value: left out\n", result)
+    assert_console("1[][two words][b]\n", result)
+    assert_console("cgroup2 on /sys/fs/cgroup type cgroup2", result)
+    assert_console("reboot: Power down", result)
+  end)
+
+  it_runs("that is not there is told", function()
+    local result = guest.namespace { native = "/sbin/own", argv = {} }
+    assert.are.equal("banger-init: /sbin/own: not found\nbanger-init: exit=127 signal=0 oom=0\n", result.out)
+    assert.are.equal(127, result.code)
+    result = guest.namespace { native = "own", argv = {} }
+    assert.are.equal("banger-init: /.banger/native: 'own' is not a path from /\nbanger-init: exit=125 signal=0 oom=0\n", result.out)
+  end)
+
+  it_runs("is the first process of a namespace, too", function()
+    local result = guest.namespace { native = "/bin/sh", argv = { "sh", "-c", "echo $$; exit 4" } }
+    assert.are.equal("1\n", result.out)
+    assert.are.equal(4, result.code)
+  end)
+end)

@@ -2,7 +2,7 @@
 # Makes an initramfs of banger-init for a kernel whose virtio is modular:
 #   make-initramfs.sh DIR INIT OUT [FILE...]
 # DIR is what fetch-kernel.sh made, INIT is the program. The FILEs are named as modules
-# after those that the tests need; one that does not exist is only named.
+# after the DRIVERS (those that the tests need); one that does not exist is only named.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 dir=$1 init=$2 out=$3
@@ -16,7 +16,7 @@ cp "$init" "$root/init"
 chmod 755 "$root/init"
 
 # In the order in which they have to be loaded; those built in have no file.
-for module in virtio_pci virtio_blk virtio_net ext4 overlay; do
+for module in ${DRIVERS:-virtio_pci virtio_blk virtio_net ext4 overlay}; do
 	modprobe -d "$dir" -S "$version" --show-depends "$module"
 done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' > "$root/list"
 for file; do echo "$file"; done >> "$root/list"

@@ -157,6 +157,8 @@ static void argv_alone_is_a_configuration(void **state)
 	assert_string_equal(config.cwd, "/");
 	assert_string_equal(config.user, "");
 	assert_string_equal(config.hostname, "");
+	assert_string_equal(config.overlay, "");
+	assert_string_equal(config.native, "");
 	assert_int_equal(config.stop_signal, 15);
 	assert_int_equal(config.stop_seconds, 10);
 	config_free(&config);
@@ -205,6 +207,24 @@ static void empty_files_are_defaults(void **state)
 	config_free(&config);
 }
 
+static void native_needs_no_argv(void **state)
+{
+	struct config config;
+
+	(void)state;
+	PUT("native", "/sbin/init\0");
+	PUT("overlay", "LABEL=a b\0");
+	assert_int_equal(config_load(&config, unit_path("etc"), &why), 0);
+	assert_string_equal(config.native, "/sbin/init");
+	assert_string_equal(config.overlay, "LABEL=a b");
+	assert_int_equal(config.argv.count, 0);
+	config_free(&config);
+	PUT("argv", "/init\0\0");
+	assert_int_equal(config_load(&config, unit_path("etc"), &why), 0);
+	assert_int_equal(config.argv.count, 2);
+	config_free(&config);
+}
+
 static void refuse(const char *words)
 {
 	struct config config;
@@ -222,6 +242,12 @@ static void configuration_without_a_program_is_refused(void **state)
 	refuse("/etc/argv: names no program");
 	PUT("argv", "\0a\0");
 	refuse("/etc/argv: names no program");
+	PUT("native", "/sbin/init\0");
+	refuse("/etc/argv: names no program");
+	PUT("native", "init\0");
+	refuse("/etc/native: 'init' is not a path from /");
+	PUT("native", "/a\0/b\0");
+	refuse("/etc/native: has 2 strings, not one");
 }
 
 static void damaged_files_are_refused_by_name(void **state)
@@ -967,6 +993,7 @@ int main(void)
 		cmocka_unit_test_setup(argv_alone_is_a_configuration, empty_config),
 		cmocka_unit_test_setup(every_file_is_read, empty_config),
 		cmocka_unit_test_setup(empty_files_are_defaults, empty_config),
+		cmocka_unit_test_setup(native_needs_no_argv, empty_config),
 		cmocka_unit_test_setup(configuration_without_a_program_is_refused, empty_config),
 		cmocka_unit_test_setup(damaged_files_are_refused_by_name, empty_config),
 		cmocka_unit_test(signals_have_names_and_numbers),
