@@ -62,7 +62,9 @@ if not options.json then
   end
 end
 if not options.quiet then
-  cli.note("%s: %s, %s", options.image, count(result.errors, "error"), count(result.warnings, "warning"))
+  local told = result.init and result.init.cmdline
+  cli.note("%s: %s, %s%s", options.image, count(result.errors, "error"), count(result.warnings, "warning"),
+    told and "; the kernel needs " .. told or "")
 end
 if result.errors > 0 then
   os.exit(1)

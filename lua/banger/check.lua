@@ -12,9 +12,44 @@ local view = require "banger.check.view"
 
 local M = {}
 
+---@alias banger.finding_id
+---| "no-init" # nothing for the kernel to run
+---| "dangling-init" # a link that leads nowhere
+---| "no-program" # nothing for banger-init to run
+---| "program-not-found" # the image's program is not in it, or not in PATH
+---| "not-executable"
+---| "bad-program" # neither an ELF program nor a script, or a damaged one
+---| "missing-interpreter" # the ELF loader, or what a script names
+---| "wrong-architecture" # of the image, the program and its loader
+---| "broken-merged-usr" # /lib and the like are no links to /usr any more, and something is out of reach
+---| "missing-library"
+---| "working-directory" # WorkingDir is no directory
+---| "unknown-user" # User, or its group, is not in the image
+---| "no-default-target" # systemd has nothing to reach
+---| "systemd-without-udev"
+---| "no-console-login"
+---| "inittab-program" # inittab runs what is not there
+---| "fstab-device" # a device that the machine does not have
+---| "missing-directory"
+---| "missing-device"
+---| "tmp-mode"
+---| "container-mark"
+---| "machine-id" # it is one already
+---| "missing-machine-id"
+---| "dangling-resolv.conf"
+---| "low-space"
+---| "low-inodes"
+---| "journal" # it holds changes that are not in place
+---| "not-clean"
+---| "fs-errors" # the kernel found some
+---| "fsck" # e2fsck found some
+---| "no-e2fsck"
+---| "unreadable" # the file system does not give it
+---| "bad-record" # /.banger/build.json is no JSON
+
 ---@class banger.finding
 ---@field level "error"|"warning" # an error keeps the image from booting, or from doing what it is for
----@field id string # stable, such as "missing-interpreter"
+---@field id banger.finding_id|string # stable
 ---@field path string # in the image; "/" for the file system as a whole
 ---@field message string # one line
 ---@field remedy string # what to do
@@ -34,7 +69,7 @@ local M = {}
 ---@field init? banger.check.init # what runs first, where there is such a thing
 ---@field architecture? string
 
----One check of one tree.
+---One run over one tree.
 ---@class banger.check.state
 ---@field view banger.check.view
 ---@field facts banger.check.facts

@@ -65,7 +65,9 @@ describe("check", function()
       .. "pull the image with --init banger, or install an init\n"
       .. "warning: container-mark: /.dockerenv says that this is a container; remove it: inits leave things out for it\n",
       1, "1 error, 1 warning")
-    assert.same({ out = "", code = 0, err = "" }, run("-q --init /bin/busybox " .. path))
+    assert.same({ out = "", code = 0, err = "" }, run("-q --no-fsck --init /bin/busybox " .. path))
+    assert.equal(("banger-lua: %s: 0 errors, 1 warning; the kernel needs init=/bin/busybox\n"):format(path),
+      run("--init /bin/busybox " .. path).err)
     local quiet = run("-q " .. path)
     assert.same({ 1, "" }, { quiet.code, quiet.err })
     assert.matches("^error: no%-init: [^\n]*\n$", quiet.out)

@@ -80,9 +80,11 @@ describe("the init", function()
   it("is missing", function()
     local result = finds({ NO_INIT .. PULL_BANGER }, {})
     assert.is_nil(result.init)
+    finds({ NO_INIT:sub(1, -3) .. "; pull noted: it names no program; " .. PULL_BANGER },
+      { file("/.banger/build.json", '{"init":{"kind":"none","why":"it names no program"}}') })
     assert.same({ level = "error", id = "no-init", path = "/sbin/init", remedy = PULL_BANGER,
       message = "there is no init: no /sbin/init, no /etc/init, no /bin/init" }, result.findings[1])
-    finds({ NO_INIT:sub(1, -3) .. "; the kernel would run a shell that ends the machine; " .. PULL_BANGER }, { program "/bin/sh" })
+    finds({ NO_INIT:sub(1, -3) .. "; the kernel would run /bin/sh as one; " .. PULL_BANGER }, { program "/bin/sh" })
   end)
 
   it("is a link to nothing, or a circle", function()
@@ -118,6 +120,14 @@ describe("the init", function()
       .. "pull the image anew, or name another with --init" }, { INIT, entries[2] })
     finds({ "error: no-init: /x, which is asked for, is not there; pull the image anew, or name another with --init" }, { INIT },
       { init = "/x" })
+  end)
+
+  it("may need a word to the kernel", function()
+    local first, facts = program "/opt/first", { init = "/opt/first" }
+    assert.equal("init=/opt/first", is_fine({ first }, facts).init.cmdline)
+    assert.equal("init=/opt/first", is_fine({ first, program "/bin/init" }, facts).init.cmdline)
+    assert.is_nil(is_fine({ first, link("/sbin/init", "../opt/first") }, facts).init.cmdline)
+    assert.is_nil(is_fine({ INIT }, { init = "/sbin/init" }).init.cmdline)
   end)
 
   it("is found without a record that makes no sense", function()
@@ -464,6 +474,13 @@ describe("an image with banger-init", function()
       .. "add the user, or name a number" }, image({ argv = { "/app" }, user = { "4294967295" } }, { program "/app", passwd }))
   end)
 
+  it("runs in a directory, which may be missing", function()
+    is_fine(image({ argv = { "/app" }, cwd = { "/srv/x" } }, { program "/app" }))
+    is_fine(image({ argv = { "/app" }, cwd = { "srv//" } }, { program "/app", dir "/srv" }))
+    finds({ "error: working-directory: the image runs in /srv, which is a file, not a directory; give the image another WorkingDir" },
+      image({ argv = { "/app" }, cwd = { "/srv" } }, { program "/app", file("/srv", "") }))
+  end)
+
   it("hands over to an init that is there", function()
     local result = is_fine(image({ native = { "/sbin/openrc-init" } }, { program "/sbin/openrc-init" }))
     assert.equal("/sbin/openrc-init", result.init.native)
@@ -777,6 +794,29 @@ describe("a superblock", function()
     assert.same({ "warning: journal: x.ext4 was not unmounted: its journal holds changes that are not in place; "
       .. "run e2fsck -fy on it, or do not give it to the machine read-only" }, state { uuid = "", label = "", clean = true, recover = true })
     assert.same({ "warning: not-clean: x.ext4 was not unmounted; run e2fsck -fy on it" }, state { uuid = "", label = "", clean = false })
+  end)
+end)
+
+describe("garbage", function()
+  local PATHS = { "/etc/fstab", "/etc/inittab", "/etc/passwd", "/etc/group", "/etc/ld.so.conf", "/etc/machine-id", "/etc/resolv.conf",
+    "/.banger/argv", "/.banger/env", "/.banger/cwd", "/.banger/user", "/.banger/native", "/.banger/build.json", "/sbin/init",
+    "/.banger/init", "/bin/app", "/lib64/ld.so" }
+  local WORDS = { "\0", "\n", "/", "#!", "/bin/app", ":", "\127ELF", "{", "}", "include /etc/*", "%", "[", "\255", " ", "UUID=", "PATH=", "web",
+    "::respawn:", "(", "\\777", "$ORIGIN", make { interpreter = "/lib64/ld.so", needed = { "a[%z]" }, runpath = "$ORIGIN/%1:$LIB" } }
+
+  it("in every file is no error", function()
+    math.randomseed(11)
+    for _ = 1, 60 do
+      local entries = {}
+      for i, path in ipairs(PATHS) do
+        local words = {}
+        for j = 1, math.random(0, 6) do words[j] = WORDS[math.random(#WORDS)] end
+        entries[i] = math.random(8) == 1 and link(path, PATHS[math.random(#PATHS)]) or program(path, table.concat(words))
+      end
+      local result = run(with(entries))
+      for _, line in ipairs(lines(result)) do assert.is_nil(line:find "%c") end
+      assert.equal(#result.findings, result.errors + result.warnings)
+    end
   end)
 end)
 

@@ -1,5 +1,6 @@
 -- ELF headers: real programs as readelf sees them, and files that lie.
 package.path = "tests/?.lua;" .. package.path
+local banger = require "banger"
 local elf = require "banger.elf"
 local make = require("support.elf").make
 local need = require "support.need"
@@ -152,6 +153,38 @@ describe("a file that the kernel would not run", function()
 
   it("loads nothing", function()
     refused("is an ELF file with nothing to load", make { no_load = true })
+  end)
+end)
+
+-- What this machine's kernel says of it; nil where it runs, however that ends.
+local function exec(bytes)
+  local path = scratch:fresh()
+  sh.write_file(path, bytes)
+  sh.check("chmod +x " .. path)
+  local ok, err = pcall(banger.host.run, { path })
+  return not ok and tostring(err):match "^run [^:]*: (.*)$" or nil
+end
+
+describe("this machine's kernel", function()
+  it("refuses what the parser refuses, and takes what it takes", function()
+    if banger.host.arch() ~= "amd64" then return pending "needs amd64" end
+    local bytes = make { interpreter = "/lib64/ld-linux-x86-64.so.2", needed = { "liba.so" } }
+    local takes = { make(), make { type = 3 }, bytes, make { needed = { "x" }, strsz = 0 } }
+    for i, taken in ipairs(takes) do
+      assert.is_table(parse(taken), "parser, case " .. i)
+      assert.is_nil(exec(taken), "kernel, case " .. i)
+    end
+    local refuses = {
+      bytes:sub(1, 63), bytes:sub(1, 64), bytes:sub(1, 100), make { type = 1 }, make { type = 4 }, make { phentsize = 0 },
+      make { phentsize = 32 }, make { phnum = 0 }, make { phnum = 65535 }, make { phoff = 100000 }, make { phoff = -1 },
+      make { interpreter = "x", interpreter_size = 1 }, make { interpreter = "/lib/ld.so", interpreter_size = 4097 },
+      make { interpreter = "/lib/ld.so", interpreter_at = 100000 }, make { interpreter = "/lib/ld.so", interpreter_size = 10 },
+    }
+    for i, refused_one in ipairs(refuses) do
+      assert.is_nil(parse(refused_one), "parser, case " .. i)
+      local said = exec(refused_one)
+      assert(said == "Exec format error" or said == "Input/output error", ("kernel, case %d: %s"):format(i, said))
+    end
   end)
 end)
 

@@ -15,6 +15,7 @@ local MAX_LISTED = 8
 ---@field path string # as the kernel is told, or finds it
 ---@field kind "banger"|"systemd"|"busybox"|"openrc"|"sysv"|"other"
 ---@field native? string # the init that banger-init hands over to
+---@field cmdline? string # what the kernel has to be told, where it would find another
 
 local function kind_of(check, path)
   local real = check.view:resolve(path) or path
@@ -44,6 +45,16 @@ local function requested(check)
   end
 end
 
+-- What the kernel has to be told to run this one.
+local function cmdline_for(check, path)
+  for _, name in ipairs(KERNEL) do
+    if check.view:at(name) then
+      return check.view:resolve(name) ~= check.view:resolve(path) and "init=" .. path or nil
+    end
+  end
+  return "init=" .. path
+end
+
 -- Report a path that leads nowhere; `because` says who wants it.
 local function report_absent(check, path, because)
   local entry = check.view:entry(path)
@@ -53,6 +64,13 @@ local function report_absent(check, path, because)
   elseif not program.report_unmerged(check, path, "is to run first") then
     check:error("no-init", path, ("%s, %s, is not there"):format(path, because), "pull the image anew, or name another with --init")
   end
+end
+
+-- Why pull gave it none.
+local function noted(check)
+  local init = check.facts.record and check.facts.record.init
+  local why = type(init) == "table" and init.kind == "none" and init.why
+  return type(why) == "string" and "; pull noted: " .. why or ""
 end
 
 local function choose(check)
@@ -70,8 +88,8 @@ local function choose(check)
       return report_absent(check, name)
     end
   end
-  check:error("no-init", KERNEL[1], ("there is no init: no %s%s"):format(table.concat(KERNEL, ", no "),
-    check.view:at(SHELL) and "; the kernel would run a shell that ends the machine" or ""),
+  check:error("no-init", KERNEL[1], ("there is no init: no %s%s%s"):format(table.concat(KERNEL, ", no "),
+    check.view:at(SHELL) and "; the kernel would run /bin/sh as one" or "", noted(check)),
     "pull the image with --init banger, or install an init")
 end
 
@@ -82,7 +100,7 @@ function M.init(check)
   if not path then
     return
   end
-  check.init = { path = path, kind = kind_of(check, path) }
+  check.init = { path = path, kind = kind_of(check, path), cmdline = cmdline_for(check, path) }
   program.check(check, path)
   if check.init.kind ~= "banger" then
     check.main = check.init
@@ -114,6 +132,16 @@ local function check_argv(check)
   local where = name:find "/" and "which is not there" or "which is not in PATH=" .. check:path()
   if not (name:find "^/" and program.report_unmerged(check, name, "the image runs")) then
     check:error("program-not-found", name, ("the image runs %s, %s"):format(name, where), "install it, or pull an image that has it")
+  end
+end
+
+-- WorkingDir is made where it is missing, but not over something else.
+local function check_directory(check)
+  local path = check:directory()
+  local found = check.view:at(path)
+  if found and found.type ~= "dir" then
+    check:error("working-directory", path, ("the image runs in %s, which is a %s, not a directory"):format(path, found.type),
+      "give the image another WorkingDir")
   end
 end
 
@@ -161,6 +189,7 @@ function M.program(check)
     return check_native(check, native)
   end
   check.environment_list = check.view:strings "/.banger/env"
+  check_directory(check)
   check_argv(check)
   check_user(check)
 end
