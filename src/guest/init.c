@@ -232,6 +232,7 @@ static int run(struct init *init, struct why *why, int *status)
 	struct watch watch = {
 		.stop_signal = init->config.stop_signal,
 		.stop_seconds = init->config.stop_seconds,
+		.machine = init->machine,
 	};
 
 	agent_start();

@@ -194,10 +194,18 @@ int user_find(
 	return add_groups(user, name, group, why);
 }
 
+/* A user namespace may deny to set groups, where there is nothing to give up by it. */
+static bool is_already(const struct user *user)
+{
+	return getuid() == user->uid && getgid() == user->gid && user->group_count <= 1;
+}
+
 int user_become(const struct user *user, struct why *why)
 {
-	if (setgroups(user->group_count, user->groups) < 0 ||
-		setresgid(user->gid, user->gid, user->gid) < 0 ||
+	bool groups = setgroups(user->group_count, user->groups) == 0 ||
+		      (errno == EPERM && is_already(user));
+
+	if (!groups || setresgid(user->gid, user->gid, user->gid) < 0 ||
 		setresuid(user->uid, user->uid, user->uid) < 0)
 		return why_set(why, "become %lu:%lu: %s", (unsigned long)user->uid,
 			(unsigned long)user->gid, strerror(errno));

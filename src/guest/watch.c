@@ -72,8 +72,10 @@ static bool reap(pid_t program, int *status)
 }
 
 /* The kernel's own SIGINT is Ctrl-Alt-Del; anybody else's is for the program. */
-static bool asks_to_stop(int number, const siginfo_t *info)
+static bool asks_to_stop(const struct watch *watch, int number, const siginfo_t *info)
 {
+	if (number == SIGUSR1 || number == SIGUSR2)
+		return watch->machine;
 	return number == SIGTERM || number == SIGPWR ||
 	       (number == SIGINT && info->si_code == SI_KERNEL);
 }
@@ -90,7 +92,7 @@ int watch_run(const struct watch *watch)
 		if (number == 0) {
 			kill(-1, SIGKILL);
 			kill_at = FOREVER;
-		} else if (asks_to_stop(number, &info)) {
+		} else if (asks_to_stop(watch, number, &info)) {
 			if (!stopping)
 				kill_at = now_ms() + watch->stop_seconds * SECOND;
 			stopping = true;

@@ -54,7 +54,7 @@ end
 
 --- Writes the guest into a directory.
 local function unpack_guest(dir, spec, arch)
-  sh.check(("chmod 755 %s; mkdir -p %s/proc %s/dev %s/tmp %s/bin; cp -a /dev/null %s/dev"):format(dir, dir, dir, dir, dir, dir))
+  sh.check(("chmod 755 %s; mkdir -p %s/proc %s/dev %s/tmp %s/bin; touch %s/dev/null"):format(dir, dir, dir, dir, dir, dir))
   for path, file in pairs(files_of(spec, arch)) do
     sh.check(("mkdir -p %s"):format(sh.quote((dir .. path):match "^(.*)/")))
     sh.write_file(dir .. path, file[1])
@@ -63,9 +63,21 @@ local function unpack_guest(dir, spec, arch)
   for _, name in ipairs(APPLETS) do sh.check(("ln -s busybox %s/bin/%s"):format(dir, name)) end
 end
 
-function M.namespace_reason()
-  return need.all(need.root(), need.namespace(), need.program "busybox",
-    select(2, sh.run "unshare -mpf --mount-proc true 2>/dev/null") ~= 0 and "needs a PID namespace" or nil)
+-- Without privileges a user namespace gives them, in which there is only one user.
+local function unshare_options()
+  if sh.is_root() and not need.namespace() then return "-mpf" end
+  return "-Urmpf"
+end
+
+local namespace_works
+
+--- Why there is no PID namespace, or none with users besides root.
+function M.namespace_reason(users)
+  if namespace_works == nil then
+    namespace_works = select(2, sh.run(("unshare %s --mount-proc true 2>/dev/null"):format(unshare_options()))) == 0
+  end
+  return need.all(need.program "busybox", not namespace_works and "needs a PID namespace" or nil,
+    users and need.all(need.root(), need.namespace()) or nil)
 end
 
 --- Runs a guest to its end. `signals`: what to send from outside once the guest has
@@ -81,8 +93,9 @@ function M.namespace(spec, arch)
     run = "/emulator"
   end
   -- Of what a test leaves behind nothing lives: the namespace dies with unshare.
-  local command = { ("timeout -s KILL 20 unshare --kill-child -mpf --mount-proc=%s/proc"):format(dir)
-    .. (" chroot %s %s /.banger/init >%s/out 2>&1 </dev/null & pid=$!"):format(dir, run, dir) }
+  local enter = ('mount --bind /dev/null "$1/dev/null"; exec chroot "$1" %s /.banger/init'):format(run)
+  local command = { ("timeout -s KILL 20 unshare --kill-child %s --mount-proc=%s/proc"):format(unshare_options(), dir)
+    .. (" sh -c %s sh %s >%s/out 2>&1 </dev/null & pid=$!"):format(sh.quote(enter), dir, dir) }
   if spec.signals then
     -- timeout's child is unshare, whose child is the first process.
     command[#command + 1] = ("for i in $(seq 200); do [ -e %s/ready ] && break; sleep 0.05; done"):format(dir)
