@@ -4,6 +4,7 @@ local core = require "banger.core"
 local nearest = require "banger.nearest"
 local Plan = require "banger.guest.plan"
 local program = require "banger.guest.program"
+local rc_image = require "banger.guest.rc_image"
 local systemd_image = require "banger.guest.systemd_image"
 
 local M = { detect_init = program.detect, systemd = require "banger.guest.systemd" }
@@ -26,6 +27,9 @@ M.ITEMS = {
   { name = "wants", help = "systemd: units that are taken out of images for containers" },
   { name = "default-target", help = "systemd: default.target, where it is absent" },
   { name = "console", help = "systemd: a login on the serial console" },
+  { name = "inittab", help = "busybox, sysvinit: /etc/inittab where it is absent, and a login on the serial console" },
+  { name = "runlevels", help = "OpenRC: the services that every machine needs are in their runlevels" },
+  { name = "interfaces", help = "busybox, sysvinit, OpenRC: /etc/network/interfaces with lo, where it is absent" },
   { name = "securetty", help = "root may log in on the serial console, where /etc/securetty says who may" },
   { name = "interface-names", help = "systemd: the first network interface stays eth0" },
   { name = "environment", help = "systemd: the environment that is asked for, of all services" },
@@ -163,6 +167,26 @@ local function choose(rootfs, config, want)
   return program.detect(rootfs, config, want)
 end
 
+-- Whether the image's own init mounts the root for writing: its fstab names it.
+local function names_root(plan)
+  for line in ((plan:text "/etc/fstab" or "") .. "\n"):gmatch "([^\n]*)\n" do
+    if line:match "^%s*[^#%s]%S*%s+(%S+)" == "/" then
+      return true
+    end
+  end
+  return false
+end
+
+-- Words for the kernel's command line. Without "rw" the root is read-only, and an init
+-- leaves it so unless the fstab says otherwise; banger-init mounts it for writing itself.
+local function words_for(plan, init, options, words)
+  local own = init.kind == "native" or init.kind == "path"
+  if own and not options.overlay and init.path ~= program.S6 and not names_root(plan) then
+    words[#words + 1] = "rw"
+  end
+  return words
+end
+
 -- What the kernel runs first, and how it gets there.
 local function add_init(plan, config, init, options)
   local switched_on = plan:begin "init"
@@ -190,11 +214,17 @@ local function warn_none(plan, init, options)
   end
 end
 
+local RC_SYSTEMS = { busybox = true, sysvinit = true, openrc = true }
+
 -- What the image's own init needs.
 local function add_system(plan, config, init, options)
   if init.system == "systemd" then
     systemd_image.add(plan, config.platform.architecture, options)
-  elseif init.system and #(options.environment or {}) > 0 and init.path ~= program.S6 then
+    return
+  elseif RC_SYSTEMS[init.system] then
+    rc_image.add(plan, config.platform.architecture, init, options)
+  end
+  if init.system and #(options.environment or {}) > 0 and init.path ~= program.S6 then
     plan:warn("environment is left out: %s passes none on", init.path)
   end
 end
@@ -237,7 +267,7 @@ function M.prepare(rootfs, config, options)
   if init.kind == "none" and want ~= "none" then
     warn_none(plan, init, options)
   end
-  return { entries = plan.entries, warnings = plan.warnings, init = init, cmdline = cmdline }
+  return { entries = plan.entries, warnings = plan.warnings, init = init, cmdline = words_for(plan, init, options, cmdline) }
 end
 
 return M

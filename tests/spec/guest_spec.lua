@@ -205,14 +205,24 @@ describe("what makes an image boot", function()
 
   it("is the image's own init, found by the kernel or by its command line", function()
     local none, plan = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } })
-    assert.same({ {}, "native", {} }, { none, plan.init.kind, plan.cmdline })
+    assert.same({ {}, "native", { "rw" } }, { none, plan.init.kind, plan.cmdline })
     local lines
     lines, plan = prepare({ ["/lib/systemd/systemd"] = PROGRAM }, { Cmd = { "/lib/systemd/systemd" } }, { items = { init = false } })
-    assert.same({ { "file /etc/machine-id" }, { "init=/lib/systemd/systemd" } }, { lines, plan.cmdline })
+    assert.same({ { "file /etc/machine-id" }, { "init=/lib/systemd/systemd", "rw" } }, { lines, plan.cmdline })
     plan = select(2, prepare({ ["/opt/boot"] = PROGRAM, ["/sbin/init"] = PROGRAM }, {}, { init = "/opt/boot" }))
-    assert.same({ "path", { "init=/opt/boot" } }, { plan.init.kind, plan.cmdline })
+    assert.same({ "path", { "init=/opt/boot", "rw" } }, { plan.init.kind, plan.cmdline })
     plan = select(2, prepare({ ["/opt/boot"] = PROGRAM, ["/sbin/init"] = link "/opt/boot" }, {}, { init = "/opt/boot" }))
-    assert.same({}, plan.cmdline)
+    assert.same({ "rw" }, plan.cmdline)
+  end)
+
+  it("has its root mounted for writing, by the kernel where no fstab says so", function()
+    local function words(fstab, options)
+      local _, plan = prepare({ ["/sbin/init"] = PROGRAM, ["/etc/fstab"] = file(fstab) }, { Cmd = { "/sbin/init" } }, options)
+      return plan.cmdline
+    end
+    assert.same({ "rw" }, words "# UNCONFIGURED FSTAB\n#/dev/vda / ext4 defaults 0 1\n/dev/vdb /data ext4\n")
+    assert.same({}, words "# x\n\tUUID=1 / ext4 defaults 0 1")
+    assert.same({ "init=/.banger/init" }, words("", { overlay = "tmpfs" }))
   end)
 
   it("is both where banger-init has something to do first", function()
@@ -220,7 +230,8 @@ describe("what makes an image boot", function()
     for _, options in ipairs { { agent = true }, { overlay = "tmpfs" } } do
       local lines, plan = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } }, options)
       assert.same({ native[1], native[2], native[3], "file /.banger/" .. next(options) }, lines)
-      assert.same({ "native", "/sbin/init", { "init=/.banger/init" } }, { plan.init.kind, plan.init.path, plan.cmdline })
+      assert.same({ "native", "/sbin/init", { "init=/.banger/init", options.agent and "rw" } },
+        { plan.init.kind, plan.init.path, plan.cmdline })
     end
     local lines, plan = prepare({ ["/init"] = PROGRAM }, { Entrypoint = { "/init" } })
     assert.same({ "dir /.banger", "file /.banger/init", "file /.banger/argv", "file /.banger/native" }, lines)

@@ -75,7 +75,7 @@ local function without(path) return { path = path, type = REMOVE.type } end
 describe("an image with systemd", function()
   it("is given nothing where it lacks nothing", function()
     local lines, warnings, plan = prepare()
-    assert.same({ {}, {}, {} }, { lines, warnings, plan.cmdline })
+    assert.same({ {}, {}, { "rw" } }, { lines, warnings, plan.cmdline })
     assert.same({ "native", "/sbin/init", "systemd" }, { plan.init.kind, plan.init.path, plan.init.system })
   end)
 
@@ -218,7 +218,7 @@ describe("an image with systemd", function()
   it("is linked where the kernel looks", function()
     local lines, _, plan = prepare({ without "/usr/sbin/init" }, { init = "native" })
     assert.same({ "init: symlink /sbin/init -> /lib/systemd/systemd" }, lines)
-    assert.same({ "/lib/systemd/systemd", {} }, { plan.init.path, plan.cmdline })
+    assert.same({ "/lib/systemd/systemd", { "rw" } }, { plan.init.path, plan.cmdline })
   end)
 
   it("has a switch for every item", function()

@@ -16,6 +16,7 @@ local Plan = {}
 Plan.__index = Plan
 
 local FILE_MODE = tonumber("644", 8)
+local DIR_MODE = tonumber("755", 8)
 local EXECUTABLE = tonumber("111", 8)
 local MAX_LINKS = 40
 local MAX_TEXT = 1 << 20
@@ -181,6 +182,14 @@ local function fill(plan, path, found, content)
     path = plan.rootfs:resolve(path) or path,
     type = "file", content = content, mode = found.mode, uid = found.uid, gid = found.gid,
   }, "is empty")
+end
+
+---A directory where there is nothing.
+---@param path string
+function Plan:absent_dir(path)
+  if not self:entry_at(path) and self:has_parent(path) then
+    self:add({ path = path, type = "dir", mode = DIR_MODE }, "is absent")
+  end
 end
 
 ---A file where there is none or an empty one.
