@@ -76,6 +76,7 @@ local M = {}
 ---@field init? banger.check.init
 ---@field main? { path: string, kind: string } # the init of the image's own, where one runs
 ---@field architecture? string
+---@field mounted? boolean # what is looked at runs when /proc is mounted
 local State = {}
 State.__index = State
 

@@ -122,6 +122,134 @@ describe("check", function()
   end)
 end)
 
+-- ---- the kernel's word -----------------------------------------------------------------
+
+--- A directory and a rootfs of the same files: path -> { source } or "content", all executable; "-> target" is a link.
+local function twins(files)
+  local root = scratch:fresh()
+  local entries = {}
+  for path, what in pairs(files) do
+    sh.check(("mkdir -p %s"):format(sh.quote((root .. path):match "^(.*)/")))
+    local target = type(what) == "string" and what:match "^%-> (.*)"
+    if target then
+      sh.check(sh.line("ln", "-s", target, root .. path))
+      entries[#entries + 1] = { path = path, type = "symlink", target = target }
+    elseif type(what) == "table" then
+      sh.check(sh.line("install", "-m", what.mode or "755", what[1], root .. path))
+      entries[#entries + 1] = { path = path, source = what[1], mode = oct(what.mode or "755") }
+    else
+      sh.write_file(root .. path, what)
+      sh.check(sh.line("chmod", "755", root .. path))
+      entries[#entries + 1] = { path = path, content = what, mode = oct "755" }
+    end
+  end
+  return root, entries
+end
+
+--- Whether /sbin/init runs to its end in a root of these files, and what check finds.
+local function verdicts(files)
+  local root, entries = twins(files)
+  local _, code = sh.run(("chroot %s /sbin/init >/dev/null 2>&1"):format(root))
+  local tree <close> = banger.rootfs { near = scratch:path "x.ext4" }
+  banger.inject(tree, BOOTS)
+  banger.inject(tree, { { path = "/bin/busybox", type = "remove" }, { path = "/sbin/init", type = "remove" } })
+  banger.inject(tree, entries)
+  local ids = {}
+  for _, finding in ipairs(require("banger.check").run(tree).findings) do ids[#ids + 1] = finding.id end
+  return code == 0, table.concat(ids, " ")
+end
+
+local function compile(name, with, more)
+  sh.write_file(scratch:path "zero.c", "int main(void) { return 0; }\n")
+  local path = scratch:path(name)
+  sh.check(("%s -o %s %s %s"):format(with, path, scratch:path "zero.c", more or ""))
+  return path
+end
+
+describe("the kernel, in a root of the same files,", function()
+  local lacking = need.all(need.root(), need.program("cc", "chroot", "aarch64-linux-gnu-gcc"))
+    or banger.host.arch() ~= "amd64" and "needs amd64" or nil
+  if lacking then
+    it("has a word to say", function() return pending(lacking) end)
+    return
+  end
+
+  local static = compile("static", "cc", "-static")
+  local dynamic = compile("dynamic", "cc")
+  local arm = compile("arm", "aarch64-linux-gnu-gcc", "-static")
+  local LD = { sh.check "realpath /lib64/ld-linux-x86-64.so.2":sub(1, -2) }
+  local LIBC = { sh.check "realpath /lib/x86_64-linux-gnu/libc.so.6":sub(1, -2) }
+
+  local function scripts(count)
+    local files = { ["/sbin/init"] = "#!/s1\n", ["/s" .. count] = { static } }
+    for i = 1, count - 1 do files["/s" .. i] = ("#!/s%d\n"):format(i + 1) end
+    return files
+  end
+
+  it("runs what nothing is found in", function()
+    for name, files in pairs {
+      static = { ["/sbin/init"] = { static } },
+      dynamic = { ["/sbin/init"] = { dynamic }, ["/lib64/ld-linux-x86-64.so.2"] = LD, ["/lib/x86_64-linux-gnu/libc.so.6"] = LIBC },
+      ["merged usr"] = { ["/usr/sbin/init"] = { dynamic }, ["/usr/lib64/ld-linux-x86-64.so.2"] = LD,
+        ["/usr/lib/x86_64-linux-gnu/libc.so.6"] = LIBC, ["/lib64"] = "-> usr/lib64", ["/lib"] = "-> usr/lib", ["/sbin"] = "-> /usr/sbin" },
+      runpath = { ["/sbin/init"] = { compile("runpath", "cc", "-Wl,-rpath,/opt") },
+        ["/lib64/ld-linux-x86-64.so.2"] = LD, ["/opt/libc.so.6"] = LIBC },
+      script = { ["/sbin/init"] = "#!/bin/true with words\n", ["/bin/true"] = { static } },
+      ["execute only"] = { ["/sbin/init"] = { static, mode = "100" } },
+      links = { ["/sbin/init"] = "-> ../a", ["/a"] = "-> /b/../c", ["/c"] = { static }, ["/b/x"] = "" },
+      ["five scripts"] = scripts(5),
+    } do
+      local runs, found = verdicts(files)
+      assert.same({ name, true, "" }, { name, runs, found })
+    end
+  end)
+
+  it("runs what ldconfig has seen", function()
+    local root = twins { ["/opt/libc.so.6"] = LIBC, ["/etc/ld.so.conf"] = "/opt\n" }
+    sh.check(SBIN .. "ldconfig -r " .. root)
+    assert.same({ true, "" }, { verdicts { ["/sbin/init"] = { dynamic }, ["/lib64/ld-linux-x86-64.so.2"] = LD, ["/opt/libc.so.6"] = LIBC,
+      ["/etc/ld.so.conf"] = "/opt\n", ["/etc/ld.so.cache"] = { root .. "/etc/ld.so.cache", mode = "644" } } })
+  end)
+
+  it("refuses what there are findings in", function()
+    for name, case in pairs {
+      ["no loader"] = { "missing-interpreter", { ["/sbin/init"] = { dynamic } } },
+      ["no link to the loader"] = { "broken-merged-usr", { ["/sbin/init"] = { dynamic }, ["/usr/lib64/ld-linux-x86-64.so.2"] = LD } },
+      ["no library"] = { "missing-library", { ["/sbin/init"] = { dynamic }, ["/lib64/ld-linux-x86-64.so.2"] = LD } },
+      ["a library beside a program that cannot know its place"] = { "missing-library", {
+        ["/sbin/init"] = { compile("origin", "cc", "-Wl,-rpath,'$ORIGIN/../opt'") }, ["/lib64/ld-linux-x86-64.so.2"] = LD,
+        ["/opt/libc.so.6"] = LIBC } },
+      ["a library where this loader does not look"] = { "missing-library", { ["/sbin/init"] = { dynamic },
+        ["/lib64/ld-linux-x86-64.so.2"] = LD, ["/lib64/libc.so.6"] = LIBC } },
+      ["a library that ldconfig has not seen"] = { "missing-library", { ["/sbin/init"] = { dynamic },
+        ["/lib64/ld-linux-x86-64.so.2"] = LD, ["/opt/libc.so.6"] = LIBC, ["/etc/ld.so.conf"] = "/opt\n" } },
+      ["a loader that is text"] = { "bad-program", { ["/sbin/init"] = { dynamic }, ["/lib64/ld-linux-x86-64.so.2"] = "text" } },
+      ["a loader for another machine"] = { "wrong-architecture", { ["/sbin/init"] = { dynamic },
+        ["/lib64/ld-linux-x86-64.so.2"] = { arm } } },
+      ["not executable"] = { "not-executable", { ["/sbin/init"] = { static, mode = "644" } } },
+      ["text"] = { "bad-program", { ["/sbin/init"] = "exit 0\n" } },
+      ["a line of DOS"] = { "missing-interpreter", { ["/sbin/init"] = "#!/bin/true\r\n", ["/bin/true"] = { static } } },
+      ["no interpreter"] = { "missing-interpreter", { ["/sbin/init"] = "#!/bin/sh\n" } },
+      ["no name"] = { "bad-program", { ["/sbin/init"] = "#! \n" } },
+      ["six scripts"] = { "bad-program", scripts(6) },
+      ["a circle"] = { "dangling-init", { ["/sbin/init"] = "-> /a", ["/a"] = "-> /sbin/init" } },
+    } do
+      local runs, found = verdicts(case[2])
+      assert.same({ name, false, case[1] }, { name, runs, found })
+    end
+  end)
+
+  it("is not asked about other machines, whose libraries are looked for all the same", function()
+    local out = sh.check "aarch64-linux-gnu-gcc -print-file-name=libc.so.6; aarch64-linux-gnu-gcc -print-file-name=ld-linux-aarch64.so.1"
+    local libc, ld = out:match "^(/[^\n]*)\n(/[^\n]*)\n"
+    local files = { ["/sbin/init"] = { compile("arm-dynamic", "aarch64-linux-gnu-gcc") }, ["/lib/ld-linux-aarch64.so.1"] = { ld },
+      ["/lib/aarch64-linux-gnu/libc.so.6"] = { libc } }
+    assert.same({ false, "" }, { verdicts(files) })
+    files["/lib/aarch64-linux-gnu/libc.so.6"] = LIBC
+    assert.same({ false, "missing-library" }, { verdicts(files) })
+  end)
+end)
+
 describe("what is no image of ours", function()
   it("is an error of one line", function()
     local text = scratch:path "text"

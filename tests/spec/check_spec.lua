@@ -274,21 +274,48 @@ describe("the libraries of the init", function()
     is_fine { LD, init { needed = { "/opt/libx.so" } }, library "/opt/libx.so" }
   end)
 
-  it("are where ld.so.conf says", function()
+  it("are where the loader was built to look, and nowhere else then", function()
+    local debian = program("/lib64/ld-linux-x86-64.so.2", make { type = 3 } .. "\0/lib/x86_64-linux-gnu/\0/usr/lib/\0/usr/share/\0lib/\0/lib\0")
+    for _, at in ipairs { "/lib/x86_64-linux-gnu", "/usr/lib" } do
+      is_fine { debian, init { needed = { "libx.so.1" } }, library(at .. "/libx.so.1") }
+    end
+    for _, at in ipairs { "/lib", "/lib64", "/usr/share" } do
+      finds(missing "libx.so.1", { debian, init { needed = { "libx.so.1" } }, library(at .. "/libx.so.1") })
+    end
+  end)
+
+  it("are where ld.so.conf says, once ldconfig has read it", function()
     local entries = { LD, init { needed = { "libx.so.1" } }, library "/opt/x/libx.so.1" }
+    local cache = file("/etc/ld.so.cache", "glibc-ld.so.cache1.1\0libx.so.1\0/opt/x/libx.so.1\0")
+    local function and_these(...) return { entries[1], entries[2], entries[3], ... } end
+    local uncached = { "warning: missing-library: /sbin/init needs libx.so.1; /opt/x/libx.so.1 is not in /etc/ld.so.cache; "
+      .. "run ldconfig in the image" }
     finds(missing "libx.so.1", entries)
-    is_fine { entries[1], entries[2], entries[3], file("/etc/ld.so.conf", "# comment\n/opt/x\n") }
-    is_fine { entries[1], entries[2], entries[3], file("/etc/ld.so.conf", "include ld.so.conf.d/*.conf\n"),
-      file("/etc/ld.so.conf.d/10-x.conf", "/opt/x # here\n") }
-    finds(missing "libx.so.1", { entries[1], entries[2], entries[3], file("/etc/ld.so.conf", "include ld.so.conf.d/*.conf\n"),
-      file("/etc/ld.so.conf.d/10-x.off", "/opt/x\n") })
+    finds(missing "libx.so.1", and_these(cache))
+    is_fine(and_these(cache, file("/etc/ld.so.conf", "# comment\n/opt/x\n")))
+    finds(uncached, and_these(file("/etc/ld.so.conf", "# comment\n/opt/x\n")))
+    finds(uncached, and_these(file("/etc/ld.so.conf", "/opt/x\n"), file("/etc/ld.so.cache", "\0libx.so.12\0")))
+    is_fine(and_these(cache, file("/etc/ld.so.conf", "include ld.so.conf.d/*.conf\n"), file("/etc/ld.so.conf.d/10-x.conf", "/opt/x # here\n")))
+    finds(missing "libx.so.1", and_these(cache, file("/etc/ld.so.conf", "include ld.so.conf.d/*.conf\n"),
+      file("/etc/ld.so.conf.d/10-x.off", "/opt/x\n")))
   end)
 
   it("are where the program says", function()
     is_fine { LD, init { needed = { "libx.so" }, runpath = "/nowhere:/opt/x" }, library "/opt/x/libx.so" }
-    is_fine { LD, init { needed = { "libx.so" }, runpath = "$ORIGIN/../opt" }, library "/opt/libx.so" }
-    is_fine { LD, init { needed = { "libx.so" }, rpath = "${ORIGIN}/x" }, library "/sbin/x/libx.so" }
+    is_fine { LD, init { needed = { "libx.so" }, rpath = "/opt" }, library "/opt/libx.so" }
     is_fine { LD, init { needed = { "libx.so" }, rpath = "/opt/$LIB" }, library "/opt/lib64/libx.so" }
+  end)
+
+  it("are beside the program, where it knows its place", function()
+    for _, path in ipairs { "$ORIGIN/../opt", "/x:${ORIGIN}/../opt" } do
+      finds({ "warning: missing-library: /sbin/init needs libx.so, which is in none of the loader's directories; "
+        .. "name its directory without $ORIGIN, which means nothing before /proc is mounted" },
+        { LD, init { needed = { "libx.so" }, runpath = path }, library "/opt/libx.so" })
+      is_fine { LD, program "/.banger/init", file("/.banger/argv", "/bin/app\0"), library "/opt/libx.so",
+        program("/bin/app", { interpreter = "/lib64/ld-linux-x86-64.so.2", needed = { "libx.so" }, rpath = path }) }
+    end
+    is_fine { LD, init { needed = { "liba.so" } }, library("/lib/liba.so", { needed = { "libx.so" }, runpath = "$ORIGIN/x" }),
+      library "/lib/x/libx.so" }
   end)
 
   it("need libraries too, and pass RPATH on but not RUNPATH", function()

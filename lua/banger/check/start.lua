@@ -184,6 +184,7 @@ function M.program(check)
   if not check.init or check.init.kind ~= "banger" then
     return
   end
+  check.mounted = true
   local native = check.view:strings "/.banger/native"[1]
   if native and native ~= "" then
     return check_native(check, native)
