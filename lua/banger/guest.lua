@@ -100,7 +100,7 @@ end
 ---@field items? table<string, boolean> # name of an item -> false: switched off
 ---@field environment? string[] # "NAME=value" each, over the image's Env
 ---@field agent? true|{ port: integer } # serve commands from the host; default: not
----@field overlay? string # where writes go: "tmpfs", or the path of a block device; default: into the image
+---@field overlay? string # where writes go: "tmpfs", or a block device as /dev/NAME, LABEL=TEXT or UUID=TEXT; default: into the image
 ---@field autologin? boolean # root is logged in on the console without a password; default false
 
 local function refuse(format, ...)
@@ -122,6 +122,17 @@ local function check_agent(agent)
   end
 end
 
+local OVERLAYS = { "^tmpfs$", "^/dev/%w[%w/_-]*$", "^LABEL=[^%c%s]+$", "^UUID=%x[%x-]*$" }
+
+local function is_overlay(text)
+  for _, pattern in ipairs(OVERLAYS) do
+    if text:find(pattern) then
+      return true
+    end
+  end
+  return false
+end
+
 local function check(options)
   for _, name in ipairs(Plan.sorted(options.items or {})) do
     local known, message = M.check_item(name)
@@ -138,8 +149,8 @@ local function check(options)
   if options.hostname and not contract.is_hostname(options.hostname) then
     refuse("hostname: '%s' is no name of a machine: letters, digits, '-' and '.', 64 at most", options.hostname)
   end
-  if options.overlay and options.overlay ~= "tmpfs" and not options.overlay:find "^/dev/%w[%w/_-]*$" then
-    refuse("overlay: '%s' is neither tmpfs nor the path of a block device such as /dev/vdb", options.overlay)
+  if options.overlay and not is_overlay(options.overlay) then
+    refuse("overlay: '%s' is neither tmpfs nor a block device, as /dev/vdb, LABEL=data or UUID=...", options.overlay)
   end
   check_environment(options.environment)
   check_agent(options.agent)
@@ -179,9 +190,12 @@ end
 
 -- Words for the kernel's command line. Without "rw" the root is read-only, and an init
 -- leaves it so unless the fstab says otherwise; banger-init mounts it for writing itself.
+-- Below an overlay not even the superblock may change: "ro", since "rw" is usual.
 local function words_for(plan, init, options, words)
   local own = init.kind == "native" or init.kind == "path"
-  if own and not options.overlay and init.path ~= program.S6 and not names_root(plan) then
+  if options.overlay and init.kind ~= "none" then
+    words[#words + 1] = "ro"
+  elseif own and init.path ~= program.S6 and not names_root(plan) then
     words[#words + 1] = "rw"
   end
   return words

@@ -222,7 +222,8 @@ describe("what makes an image boot", function()
     end
     assert.same({ "rw" }, words "# UNCONFIGURED FSTAB\n#/dev/vda / ext4 defaults 0 1\n/dev/vdb /data ext4\n")
     assert.same({}, words "# x\n\tUUID=1 / ext4 defaults 0 1")
-    assert.same({ "init=/.banger/init" }, words("", { overlay = "tmpfs" }))
+    assert.same({ "init=/.banger/init", "ro" }, words("", { overlay = "tmpfs" }))
+    assert.same({ "ro" }, select(2, prepare(nil, { Cmd = { "/app" } }, { overlay = "LABEL=data" })).cmdline)
   end)
 
   it("is both where banger-init has something to do first", function()
@@ -230,7 +231,7 @@ describe("what makes an image boot", function()
     for _, options in ipairs { { agent = true }, { overlay = "tmpfs" } } do
       local lines, plan = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } }, options)
       assert.same({ native[1], native[2], native[3], "file /.banger/" .. next(options) }, lines)
-      assert.same({ "native", "/sbin/init", { "init=/.banger/init", options.agent and "rw" } },
+      assert.same({ "native", "/sbin/init", { "init=/.banger/init", options.agent and "rw" or "ro" } },
         { plan.init.kind, plan.init.path, plan.cmdline })
     end
     local lines, plan = prepare({ ["/init"] = PROGRAM }, { Entrypoint = { "/init" } })
@@ -333,9 +334,11 @@ describe("the items of a plan", function()
     end
     assert.equal("there is no item 'host' to inject; did you mean 'hosts'?", refused { items = { hosts = false, host = false } })
     assert.equal("hostname: '-x' is no name of a machine: letters, digits, '-' and '.', 64 at most", refused { hostname = "-x" })
-    assert.equal("overlay: 'vdb' is neither tmpfs nor the path of a block device such as /dev/vdb", refused { overlay = "vdb" })
-    assert.equal("overlay: '/dev/../etc' is neither tmpfs nor the path of a block device such as /dev/vdb",
-      refused { overlay = "/dev/../etc" })
+    for _, text in ipairs { "vdb", "/dev/../etc", "LABEL=", "LABEL=a b", "UUID=xyz", "" } do
+      assert.equal(("overlay: '%s' is neither tmpfs nor a block device, as /dev/vdb, LABEL=data or UUID=..."):format(text),
+        refused { overlay = text })
+    end
+    assert.is_table(guest.prepare(tree {}, APP, { overlay = "UUID=0a1b-2c" }))
     assert.equal("environment: 'A' is not of the form NAME=value", refused { environment = { "B=", "A" } })
     assert.equal("environment: '=b' is not of the form NAME=value", refused { environment = { "=b" } })
     assert.equal("agent: the port 0 is no number from 1 to 4294967294", refused { agent = { port = 0 } })

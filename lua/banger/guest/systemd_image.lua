@@ -65,9 +65,9 @@ end
 local WANTED = {
   { "sysinit.target", {
     "systemd-journald.service", "systemd-journal-flush.service", "systemd-machine-id-commit.service",
-    "systemd-random-seed.service", "systemd-sysctl.service", "systemd-tmpfiles-setup-dev-early.service",
+    "systemd-modules-load.service", "systemd-random-seed.service", "systemd-sysctl.service", "systemd-tmpfiles-setup-dev-early.service",
     "systemd-tmpfiles-setup-dev.service", "systemd-tmpfiles-setup.service", "systemd-udev-trigger.service",
-    "systemd-udevd.service", "kmod-static-nodes.service",
+    "systemd-udevd.service", "systemd-update-utmp.service", "dev-mqueue.mount", "kmod-static-nodes.service",
   } },
   { "sockets.target", {
     "systemd-journald-dev-log.socket", "systemd-journald.socket", "systemd-udevd-control.socket", "systemd-udevd-kernel.socket",
