@@ -86,7 +86,7 @@ end
 local ACCOUNTS = {
   tar.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
   tar.file("etc/group", "root:x:0:\ntty:x:5:\nuucp:x:14:\nnogroup:x:65534:\n"),
-  tar.file("etc/shadow", "root:*::0:::::\n", { mode = tonumber("640", 8) }),
+  tar.file("etc/shadow", "root::0:0:99999:7:::\n", { mode = tonumber("640", 8) }),
 }
 
 ---@class distro.image
@@ -217,7 +217,7 @@ end
 
 --- Why nothing can be booted here, or nil.
 function M.reason()
-  return guest.boot_reason()
+  return os.getenv "QUICK" and "QUICK is set" or guest.boot_reason()
 end
 
 --- Port of this host that is free now.
@@ -227,25 +227,30 @@ end
 
 local SCRIPT = [[
 log=%s; monitor=%s; seconds=%d
-mkfifo $monitor.in $monitor.out
+mkfifo $monitor.in $monitor.out $monitor.console.in $monitor.console.out
 : >$log
+cat $monitor.console.out >/dev/null & reader=$!
 tell() { echo "$1" >$monitor.in; }
+keys() { printf '%%s\n' "$1" >$monitor.console.in; }
 seen() { grep -qF -e "$1" $log; }
 timeout -k 5 $seconds %s >$log.qemu 2>&1 </dev/null & pid=$!
 # Where the machine ends before it is as far, the rest is not waited for.
 until_true() { while ! eval "$1"; do kill -0 $pid 2>/dev/null || return 1; sleep 0.2; done; }
 %s
-wait $pid
+wait $pid; code=$?
+kill $reader 2>/dev/null
+exit $code
 ]]
 
 ---@class distro.step
 ---@field [1] string # the console shows this, or (with `check`) a shell condition
 ---@field check? boolean
----@field act? string # a shell command, `tell WORDS` gives QEMU's monitor a command
+---@field act? string # a shell command, `tell WORDS` gives QEMU's monitor a command, `keys LINE` types at the console
 
 ---@class distro.options
 ---@field steps? distro.step[] # one after the other
----@field forward? { [1]: integer, [2]: integer } # port of the host, of the guest
+---@field forward? { [1]: integer, [2]: integer } # port of the host, of the guest; there is a network then
+---@field network? boolean # a network without that
 ---@field cmdline? string # more for the kernel's command line
 ---@field memory? integer # MiB
 ---@field seconds? integer # until the machine is cut off
@@ -266,24 +271,29 @@ end
 function M.boot(name, path, options)
   local log, monitor = ("%s/%s.log"):format(LOGS, name), scratch:fresh ".monitor"
   sh.check("mkdir -p " .. LOGS)
-  local initramfs, program = scratch:fresh ".initramfs", scratch:fresh ".init"
-  sh.write_file(program, core.resource "guest/banger-init-amd64")
-  sh.check(("tests/boot/make-initramfs.sh %s %s %s"):format(KERNEL, program, initramfs))
+  local initramfs, init = scratch:fresh ".initramfs", scratch:fresh ".init"
+  sh.write_file(init, core.resource "guest/banger-init-amd64")
+  sh.check(("tests/boot/make-initramfs.sh %s %s %s"):format(KERNEL, init, initramfs))
+  local network = (options.forward or options.network) and "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3 " or ""
   local words = { "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg", "-m", tostring(options.memory or 512),
-    "-nodefaults", "-display", "none", "-serial", "file:" .. log, "-no-reboot", "-chardev", "pipe,id=monitor,path=" .. monitor,
+    "-nodefaults", "-display", "none", "-no-reboot",
+    "-chardev", ("pipe,id=console,path=%s.console,logfile=%s"):format(monitor, log), "-serial", "chardev:console",
+    "-chardev", "pipe,id=monitor,path=" .. monitor,
     "-mon", "chardev=monitor", "-kernel", KERNEL .. "/kernel", "-initrd", initramfs,
     "-drive", "file=" .. path .. ",format=raw,if=virtio",
-    "-append", "console=ttyS0 panic=-1 root=/dev/vda rw " .. recorded(path) .. " " .. (options.cmdline or "") }
-  if options.forward then
+    "-append", "console=ttyS0 loglevel=4 panic=-1 root=/dev/vda rw " .. network .. recorded(path) .. " " .. (options.cmdline or "") }
+  if network ~= "" then
     words[#words + 1] = "-nic"
-    words[#words + 1] = ("user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:%d-:%d"):format(options.forward[1], options.forward[2])
+    words[#words + 1] = "user,model=virtio-net-pci"
+      .. (options.forward and (",hostfwd=tcp:127.0.0.1:%d-:%d"):format(table.unpack(options.forward)) or "")
   end
   local steps = {}
   for i, step in ipairs(options.steps or {}) do
     steps[i] = ("until_true %s && { %s; }"):format(sh.quote(step.check and step[1] or "seen " .. sh.quote(step[1])), step.act or ":")
   end
   local before = core.host.clock()
-  local _, code = sh.run(SCRIPT:format(log, monitor, options.seconds or 55, sh.line(table.unpack(words)), table.concat(steps, "\n")))
+  local _, code = sh.run(SCRIPT:format(log, monitor, options.seconds or 55, sh.line(table.unpack(words)),
+    table.concat(steps, "\n")))
   local out = sh.read_file(log):gsub("\r\n", "\n")
   if code ~= 0 then error(("%s: the machine ended with %d\n%s\n%s"):format(log, code, sh.read_file(log .. ".qemu"), out:sub(-3000)), 2) end
   return { out = out, exit = out:match "banger%-init: (exit=[^\n]*)\n", seconds = core.host.clock() - before, log = log, code = code }
