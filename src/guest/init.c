@@ -191,7 +191,6 @@ static bool is_native(const struct config *config)
 static int make_machine(struct init *init, struct why *why)
 {
 	bool native = is_native(&init->config);
-	struct ip ip;
 
 	if (*init->config.overlay && overlay_mount(init->config.overlay, why) < 0)
 		return -1;
@@ -201,8 +200,8 @@ static int make_machine(struct init *init, struct why *why)
 		machine_root(&init->cmdline);
 		net_start();
 	}
-	net_configure(&ip, init->cmdline.ip);
-	net_name_servers(&ip, native);
+	net_configure(init->cmdline.ip);
+	net_name_servers(native);
 	machine_name(init->config.hostname);
 	if (!*init->config.native)
 		machine_take_keys();

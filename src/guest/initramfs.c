@@ -141,20 +141,19 @@ static int execute_first(char **argv, struct why *why)
 int initramfs_run(struct cmdline *cmdline, char **argv, struct why *why)
 {
 	struct why reason;
-	struct ip ip;
 
 	if (machine_mount_first(why) < 0)
 		return -1;
 	machine_console();
 	machine_cmdline(cmdline);
 	load_modules();
-	net_configure(&ip, cmdline->ip);
+	net_configure(cmdline->ip);
 	if (mount_root(cmdline, why) < 0)
 		return -1;
 	remove_all();
 	if (machine_switch(ROOT, why) < 0)
 		return -1;
-	net_name_servers(&ip, true);
+	net_name_servers(true);
 	if (!cmdline->init)
 		return execute_first(argv, why);
 	execute(cmdline->init, argv, &reason);

@@ -62,8 +62,7 @@ static void split(const char *fields[FIELDS], char *text)
 	}
 }
 
-/* As it was before networks had masks; the kernel does so too. */
-static in_addr_t class_mask(in_addr_t address)
+in_addr_t ip_class_mask(in_addr_t address)
 {
 	in_addr_t host = ntohl(address);
 
@@ -103,7 +102,7 @@ int ip_parse(struct ip *ip, const char *text, struct why *why)
 		if (address(&ip->servers[i], fields[FIRST_SERVER + i], "the name server", why) < 0)
 			return -1;
 	if (ip->client && !ip->netmask)
-		ip->netmask = class_mask(ip->client);
+		ip->netmask = ip_class_mask(ip->client);
 	return 0;
 }
 

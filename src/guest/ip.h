@@ -26,6 +26,9 @@ struct ip {
  * name server are left out. -1 with the reason. */
 int ip_parse(struct ip *ip, const char *text, struct why *why);
 
+/* The netmask of the address's class: as it was before networks had masks. */
+in_addr_t ip_class_mask(in_addr_t address);
+
 /* "nameserver 10.0.2.3\n" and so on, as /proc/net/pnp has it. */
 void ip_servers(char text[IP_SERVERS * 32], const struct ip *ip);
 

@@ -14,7 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest/dhcp.h"
+#include "guest/ip.h"
+
 #define RESOLV_CONF    "/etc/resolv.conf"
+#define KEPT           "/run/banger-init.pnp"
 #define MARK           "# banger-init, of this boot:\n"
 #define DEVICES        "/sys/class/net"
 #define DEVICE_SECONDS 5
@@ -142,31 +146,51 @@ static int configure(int fd, struct ip *ip, struct why *why)
 	memcpy(request.ifr_name, ip->device, sizeof(request.ifr_name));
 	if (ioctl(fd, SIOCGIFADDR, &request) == 0)
 		return 0;
-	if (!ip->client)
-		return why_set(why, "ip=: there is no DHCP here: say the address");
+	if (!ip->client) {
+		if (raise_up(fd, &request) < 0)
+			return why_set(why, "ip=: %s: %s", ip->device, strerror(errno));
+		if (dhcp_ask(ip, why) < 0)
+			return -1;
+	}
+	if (!ip->netmask)
+		ip->netmask = ip_class_mask(ip->client);
 	return set_all(fd, ip, &request, why);
 }
 
-void net_configure(struct ip *ip, const char *text)
+/* For the PID 1 after an initramfs, which does not try again what was tried. */
+static void keep_servers(const struct ip *ip)
+{
+	char text[IP_SERVERS * 32];
+
+	ip_servers(text, ip);
+	if (write_file(KEPT, O_CREAT | O_TRUNC, text) < 0)
+		say("write %s: %s", KEPT, strerror(errno));
+}
+
+void net_configure(const char *text)
 {
 	struct why why;
+	struct ip ip;
 	int fd;
 
-	*ip = (struct ip){0};
-	if (!text)
+	if (!text || access(KEPT, F_OK) == 0)
 		return;
-	if (ip_parse(ip, text, &why) < 0) {
+	if (ip_parse(&ip, text, &why) < 0) {
 		say("%s", why.text);
 		return;
 	}
-	if (*ip->host && sethostname(ip->host, strlen(ip->host)) < 0)
-		say("ip=: the host's name '%s': %s", ip->host, strerror(errno));
-	fd = ip->none ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (!ip->none &&
-		(fd < 0 ? why_set(&why, "ip=: %s", strerror(errno)) : configure(fd, ip, &why)) < 0)
+	if (*ip.host && sethostname(ip.host, strlen(ip.host)) < 0)
+		say("ip=: the host's name '%s': %s", ip.host, strerror(errno));
+	if (ip.none)
+		return;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		why_set(&why, "ip=: %s", strerror(errno));
+	if (fd < 0 || configure(fd, &ip, &why) < 0)
 		say("%s", why.text);
 	if (fd >= 0)
 		close(fd);
+	keep_servers(&ip);
 }
 
 /* ---- name servers ------------------------------------------------------------------------ */
@@ -240,18 +264,17 @@ static void write_resolv_conf(const char *text, bool there, bool native)
 		say("write %s: %s", RESOLV_CONF, strerror(errno));
 }
 
-void net_name_servers(const struct ip *ip, bool native)
+void net_name_servers(bool native)
 {
-	char servers[IP_SERVERS * 32];
 	char *pnp = text_read("/proc/net/pnp", NULL);
+	char *kept = pnp ? NULL : text_read(KEPT, NULL);
 	char *resolv = text_read(RESOLV_CONF, NULL);
-	char *text;
+	char *text = net_resolv_conf(resolv, pnp ? pnp : kept);
 
-	ip_servers(servers, ip);
-	text = net_resolv_conf(resolv, pnp ? pnp : servers);
 	if (text && (!resolv || strcmp(text, resolv) != 0))
 		write_resolv_conf(text, resolv != NULL, native);
 	free(text);
 	free(resolv);
+	free(kept);
 	free(pnp);
 }

@@ -167,7 +167,7 @@ end
 --- `built`: the image is at the path already, and finds its init by itself; `modules`:
 --- files that the initramfs names as modules, besides those of the drivers;
 --- `drivers`: the names of those, instead of all that the tests need;
---- `network`: with an interface in QEMU's own network, where 10.0.2.2 is this host;
+--- `network`: with an interface, in what QEMU calls so: in "user" 10.0.2.2 is this host;
 --- `disk`: a second disk's file;
 --- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
 ---@param name string of the log
@@ -185,7 +185,7 @@ function M.boot(name, spec, path)
     "-append", "console=ttyS0 quiet panic=-1 " .. (spec.built and "" or "init=/.banger/init ") .. (spec.cmdline or "rw") }
   local function add(...) table.move({ ... }, 1, select("#", ...), #words + 1, words) end
   for _, disk in ipairs { path, spec.disk } do add("-drive", "file=" .. disk .. ",format=raw,if=virtio") end
-  if spec.network then add("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net") end
+  if spec.network then add("-netdev", spec.network .. ",id=net", "-device", "virtio-net-pci,netdev=net") end
   local qemu = sh.line(table.unpack(words))
   local keys = "exec sleep 60"
   if spec.keys then

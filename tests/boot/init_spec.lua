@@ -339,7 +339,7 @@ describe("the network", function()
   it_boots("is what ip= says, and reaches a server", function(path)
     local port = serve("page", "from the host\n")
     local result = boot("network", {
-      network = true, cmdline = "rw " .. STATIC,
+      network = "user", cmdline = "rw " .. STATIC,
       files = { ["/etc/resolv.conf"] = "# Nothing was known.\noptions rotate", ["/etc/hostname"] = "from-image\n" },
       argv = { BUSYBOX, "sh", "-c", ([[
         b=/bin/busybox; $b ifconfig eth0; $b route -n; $b cat /etc/resolv.conf; $b hostname
@@ -354,9 +354,34 @@ describe("the network", function()
     assert_off("exit=0 signal=0 oom=0", result)
   end)
 
+  it_boots("is what DHCP gives, also where the initramfs could write nothing", function(path)
+    local port = serve("page", "from the host\n")
+    local spec = {
+      network = "user", cmdline = "ro ip=dhcp", overlay = "tmpfs",
+      argv = { BUSYBOX, "sh", "-c", ([[
+        b=/bin/busybox; $b ifconfig eth0; $b route -n; $b cat /etc/resolv.conf
+        $b wget -q -O - http://10.0.2.2:%s/page]]):format(port) },
+    }
+    local result = boot("dhcp", spec, path)
+    for _, text in ipairs {
+      "inet addr:10.0.2.15  Bcast:10.0.2.255  Mask:255.255.255.0\n",
+      "\n0.0.0.0         10.0.2.2        0.0.0.0         UG    0      0        0 eth0\n",
+      "\n# banger-init, of this boot:\nnameserver 10.0.2.3\nfrom the host\n",
+    } do assert_console(text, result) end
+    assert_off("exit=0 signal=0 oom=0", result)
+    assert.is_nil(result.out:find("banger-init: ip=", 1, true), result.out)
+  end)
+
+  it_boots("is nothing where no DHCP server answers, which is said once", function(path)
+    local result = boot("dhcp-none", { network = "hubport,hubid=0", cmdline = "rw ip=dhcp", argv = { BUSYBOX, "ifconfig" } }, path)
+    assert_console("banger-init: ip=: no DHCP server answers on eth0\neth0  ", result)
+    assert.are.equal(1, select(2, result.out:gsub("banger%-init: ip=", "")))
+    assert_off("exit=0 signal=0 oom=0", result)
+  end)
+
   it_boots("has the first interface and a class's netmask where ip= names none", function(path)
     local result = boot("network-short", {
-      network = true, cmdline = "rw ip=10.0.2.15", files = { ["/etc/resolv.conf"] = "nameserver 9.9.9.9\n" },
+      network = "user", cmdline = "rw ip=10.0.2.15", files = { ["/etc/resolv.conf"] = "nameserver 9.9.9.9\n" },
       argv = { BUSYBOX, "sh", "-c", "b=/bin/busybox; $b ifconfig eth0; $b route -n; $b cat /etc/resolv.conf" },
     }, path)
     assert_console("inet addr:10.0.2.15  Bcast:10.255.255.255  Mask:255.0.0.0\n", result)
@@ -368,7 +393,7 @@ describe("the network", function()
     local result = boot("network-none", { cmdline = "rw ip=10.0.2.15::::guest:eth7:off", argv = { BUSYBOX, "true" } }, path)
     assert_console("banger-init: ip=: there is no network interface eth7\n", result)
     assert_off("exit=0 signal=0 oom=0", result)
-    result = boot("network-wrong", { network = true, cmdline = "rw ip=10.0.2.15::10.9.9.9:255.255.255.0", argv = { BUSYBOX, "true" } }, path)
+    result = boot("network-wrong", { network = "user", cmdline = "rw ip=10.0.2.15::10.9.9.9:255.255.255.0", argv = { BUSYBOX, "true" } }, path)
     assert_console("banger-init: ip=: the gateway cannot be: Network unreachable\n", result)
     assert_off("exit=0 signal=0 oom=0", result)
   end)
@@ -529,7 +554,7 @@ describe("an init of the image's own", function()
   it_boots("goes on as PID 1, over an overlay", function(path)
     local result = boot("native", {
       overlay = "tmpfs", native = "/sbin/own", cmdline = "ro container=docker ip=10.0.2.15:::::eth0:off:10.0.2.3 word",
-      network = true, env = { "A=b", "container=oci" }, argv = {},
+      network = "user", env = { "A=b", "container=oci" }, argv = {},
       files = { ["/sbin/own"] = program [[
         b=/bin/busybox; echo "I am $$ $0 with $*"; $b env; $b mount; $b cat /proc/self/status; $b ifconfig eth0
         $b cat /etc/resolv.conf; echo >/written && $b poweroff -f]] },

@@ -7,7 +7,9 @@
 
 #include "guest/cmdline.h"
 #include "guest/config.h"
+#include "guest/dhcp.h"
 #include "guest/disk.h"
+#include "guest/ip.h"
 #include "guest/net.h"
 #include "guest/program.h"
 #include "guest/user.h"
@@ -924,6 +926,109 @@ static void wrong_ip_is_refused_by_its_field(void **state)
 	assert_why("is longer than 511 bytes");
 }
 
+/* ---- DHCP ------------------------------------------------------------------------------- */
+
+static const unsigned char mac[DHCP_MAC] = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56};
+
+static in_addr_t addr(const char *text)
+{
+	return inet_addr(text);
+}
+
+/* An OFFER's first bytes, as RFC 2131 draws them; the options are the caller's. */
+static size_t make_answer(unsigned char *bytes, const void *options, size_t len)
+{
+	memset(bytes, 0, 240);
+	memcpy(bytes, "\x02\x01\x06\x00\x00\x12\x34\x56", 8);
+	memcpy(bytes + 16, "\x0a\x00\x02\x0f", 4);
+	memcpy(bytes + 28, mac, sizeof(mac));
+	memcpy(bytes + 236, "\x63\x82\x53\x63", 4);
+	memcpy(bytes + 240, options, len);
+	return 240 + len;
+}
+
+static void dhcp_asks_as_the_rfc_says(void **state)
+{
+	struct dhcp dhcp = {.type = DHCP_DISCOVER};
+	unsigned char bytes[DHCP_SIZE];
+
+	(void)state;
+	memcpy(dhcp.mac, mac, sizeof(mac));
+	dhcp_write(bytes, &dhcp);
+	assert_memory_equal(bytes, "\1\1\6\0\x00\x12\x34\x56\0\0\x80\0", 12);
+	assert_memory_equal(bytes + 28, "\x52\x54\x00\x12\x34\x56\0", 7);
+	assert_memory_equal(bytes + 236, "\x63\x82\x53\x63\x35\1\1\x37\3\1\3\6\xff\0", 14);
+	dhcp.type = DHCP_REQUEST;
+	dhcp.client = addr("10.0.2.15");
+	dhcp.server = addr("10.0.2.2");
+	dhcp_write(bytes, &dhcp);
+	assert_memory_equal(
+		bytes + 240, "\x35\1\3\x32\4\x0a\0\2\x0f\x36\4\x0a\0\2\2\x37\3\1\3\6\xff\0", 22);
+}
+
+static void dhcp_answer_is_read(void **state)
+{
+	static const char options[] =
+		"\x35\1\2\0\1\4\xff\xff\xff\0\3\x08\x0a\0\2\2\x0a\0\2\x09\x36\4\x0a\0\2\1\6\x0c"
+		"\x0a\0\2\3\x08\x08\x08\x08\x09\x09\x09\x09\xff\x35\1\6";
+	struct dhcp dhcp = {.netmask = 1, .servers = {1, 1}};
+	unsigned char bytes[DHCP_MAX];
+	size_t len;
+
+	(void)state;
+	memcpy(dhcp.mac, mac, sizeof(mac));
+	len = make_answer(bytes, options, sizeof(options) - 1);
+	assert_int_equal(dhcp_read(&dhcp, bytes, len), 0);
+	assert_int_equal(dhcp.type, DHCP_OFFER);
+	assert_int_equal(dhcp.client, addr("10.0.2.15"));
+	assert_int_equal(dhcp.netmask, addr("255.255.255.0"));
+	assert_int_equal(dhcp.gateway, addr("10.0.2.2"));
+	assert_int_equal(dhcp.server, addr("10.0.2.1"));
+	assert_int_equal(dhcp.servers[0], addr("10.0.2.3"));
+	assert_int_equal(dhcp.servers[1], addr("8.8.8.8"));
+	len = make_answer(bytes, "\x35\1\6", 3);
+	assert_int_equal(dhcp_read(&dhcp, bytes, len), 0);
+	assert_int_equal(dhcp.type, DHCP_NAK);
+	assert_int_equal(dhcp.netmask, 0);
+	len = make_answer(bytes, "\1\0\3\3\1\2\3\6\5\1\2\3\4\5", 14);
+	assert_int_equal(dhcp_read(&dhcp, bytes, len), 0);
+	assert_int_equal(dhcp.gateway, 0);
+	assert_int_equal(dhcp.servers[0], addr("1.2.3.4"));
+	assert_int_equal(dhcp.servers[1], 0);
+}
+
+static void dhcp_answer_that_is_none_or_cut_is_refused(void **state)
+{
+	static const int places[] = {0, 4, 7, 28, 33, 236, 239};
+	unsigned char *bytes;
+	struct dhcp dhcp = {.client = 7};
+
+	(void)state;
+	memcpy(dhcp.mac, mac, sizeof(mac));
+	for (size_t i = 0; i < COUNT(places); i++) {
+		unsigned char wrong[DHCP_MAX];
+		size_t len = make_answer(wrong, "\x35\1\2\xff", 4);
+
+		wrong[places[i]] ^= 0x40;
+		assert_int_equal(dhcp_read(&dhcp, wrong, len), -1);
+	}
+	/* Of exactly that size, so that a read past it is seen. */
+	for (size_t len = 0; len < 240; len++) {
+		bytes = calloc(1, 240);
+		make_answer(bytes, "", 0);
+		bytes = realloc(bytes, len ? len : 1);
+		assert_int_equal(dhcp_read(&dhcp, bytes, len), -1);
+		free(bytes);
+	}
+	for (size_t len = 1; len < 6; len++) {
+		bytes = malloc(240 + len);
+		make_answer(bytes, "\1\4\xff\xff\xff\0", len);
+		assert_int_equal(dhcp_read(&dhcp, bytes, 240 + len), -1);
+		free(bytes);
+	}
+	assert_int_equal(dhcp.client, 7);
+}
+
 /* ---- name servers ----------------------------------------------------------------------- */
 
 static const char pnp[] =
@@ -1026,6 +1131,9 @@ int main(void)
 		cmocka_unit_test(ip_has_the_fields_of_the_kernel),
 		cmocka_unit_test(ip_without_a_client_is_dhcp_or_nothing),
 		cmocka_unit_test(wrong_ip_is_refused_by_its_field),
+		cmocka_unit_test(dhcp_asks_as_the_rfc_says),
+		cmocka_unit_test(dhcp_answer_is_read),
+		cmocka_unit_test(dhcp_answer_that_is_none_or_cut_is_refused),
 		cmocka_unit_test(name_servers_go_where_there_are_none),
 		cmocka_unit_test(name_servers_of_an_earlier_boot_are_replaced),
 		cmocka_unit_test(name_servers_of_the_image_are_kept),
