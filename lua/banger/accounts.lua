@@ -13,10 +13,13 @@ local KEY_TYPES = { "^ssh%-", "^ecdsa%-", "^sk%-" }
 ---@field home string
 ---@field shell string
 
+-- All lines, blank ones too: what is not understood stays as it is.
 local function split_lines(text)
   local lines = {}
-  for line in (text or ""):gmatch "[^\n]+" do
-    lines[#lines + 1] = line
+  if text and text ~= "" then
+    for line in text:gmatch "([^\n]*)\n?" do
+      lines[#lines + 1] = line
+    end
   end
   return lines
 end
@@ -95,7 +98,7 @@ local function taken(lines)
   return ids
 end
 
--- The same number for a user and a group of its own.
+-- The same number for a user and a group of its own; nil when all are taken.
 local function free_id(self)
   local users, groups = taken(self.passwd), taken(self.group)
   for number = FIRST, LAST do
@@ -105,28 +108,41 @@ local function free_id(self)
   end
 end
 
-local function make_account(self, user)
+local function make_account(self, user, shell)
   local uid = user.uid or user.name == "root" and 0 or free_id(self)
   local gid = user.gid or self:id("group", user.name) or uid
   local home = user.home or (user.name == "root" and "/root" or "/home/" .. user.name)
-  return { user.name, "x", tostring(uid), tostring(gid), user.comment or "", home, user.shell or "/bin/sh" }
+  return { user.name, "x", tostring(uid), tostring(gid), user.comment or "", home, user.shell or shell or "/bin/sh" }
 end
 
+-- A password goes to /etc/shadow, which counts only where an x is in its place.
 local function change_account(fields, user)
-  local wanted = { [3] = user.uid, [4] = user.gid, [5] = user.comment, [6] = user.home, [7] = user.shell }
+  local wanted = {
+    [2] = user.password and "x", [3] = user.uid, [4] = user.gid, [5] = user.comment, [6] = user.home, [7] = user.shell,
+  }
   for i = 1, 7 do
     fields[i] = wanted[i] and tostring(wanted[i]) or fields[i] or ""
   end
   return fields
 end
 
-local function has_id(lines, number)
-  return taken(lines)[number] ~= nil
+-- A group for the number, unless it has one; or what stands against it.
+local function add_group(self, user, gid)
+  if taken(self.group)[gid] then
+    return nil
+  elseif find(self.group, user.name) then
+    return ("the group %d is nobody's, and the image's group '%s' is another"):format(gid, user.name)
+  end
+  self.group[#self.group + 1] = ("%s:x:%d:"):format(user.name, gid)
 end
 
-local function add_group(self, user, gid)
-  if not has_id(self.group, gid) then
-    self.group[#self.group + 1] = ("%s:x:%d:"):format(user.name, gid)
+-- Whose a uid is, besides that name's.
+local function other_of(self, uid, name)
+  for _, line in ipairs(self.passwd) do
+    local fields = fields_of(line)
+    if fields[1] ~= name and id(fields[3]) == uid then
+      return fields[1]
+    end
   end
 end
 
@@ -139,6 +155,9 @@ local function join_group(self, name, member)
     if other == member then
       return true
     end
+  end
+  if not id(fields[3]) then
+    return nil, ("/etc/group is malformed: '%s'"):format(self.group[at])
   end
   fields[4] = (fields[4] or "") == "" and member or fields[4] .. "," .. member
   self.group[at] = table.concat(fields, ":", 1, 4)
@@ -154,19 +173,28 @@ local function set_password(self, name, password)
 end
 
 ---Add a user, or change the one that has the name. What is not said of a new one:
----uid and a group of its own from 1000 on, /home/NAME, /bin/sh, no password.
+---uid and a group of its own from 1000 on, /home/NAME, no password.
 ---@param user table # of a recipe: name, uid, gid, groups, home, shell, comment, password (a hash)
+---@param shell? string # of a new one that does not say its own; default /bin/sh
 ---@return banger.account?
----@return string? message
-function M:add(user)
+---@return string? message # after it, the texts are of no more use
+function M:add(user, shell)
   local at, fields = find(self.passwd, user.name)
-  fields = fields and change_account(fields, user) or make_account(self, user)
+  fields = fields and change_account(fields, user) or make_account(self, user, shell)
   local uid, gid = id(fields[3]), id(fields[4])
   if not uid or not gid then
-    return nil, ("/etc/passwd is malformed: '%s'"):format(table.concat(fields, ":"))
+    return nil, at and ("/etc/passwd is malformed: '%s'"):format(self.passwd[at])
+      or ("no uid from %d to %d is free"):format(FIRST, LAST)
+  end
+  local other = (user.uid or not at) and other_of(self, uid, user.name)
+  if other then
+    return nil, ("the uid %d is that of '%s' in the image"):format(uid, other)
   end
   self.passwd[at or #self.passwd + 1] = table.concat(fields, ":")
-  add_group(self, user, gid)
+  local problem = add_group(self, user, gid)
+  if problem then
+    return nil, problem
+  end
   for _, name in ipairs(user.groups or {}) do
     local ok, message = join_group(self, name, user.name)
     if not ok then
@@ -189,16 +217,36 @@ function M:texts()
   return texts
 end
 
----Whether a text is a public key of OpenSSH, as a line of authorized_keys.
----@param text string
----@return boolean
-function M.is_key(text)
+-- A line without the options before its key: blanks in them are quoted.
+local function skip_options(line)
+  local quoted = false
+  for at = 1, #line do
+    local char = line:sub(at, at)
+    if char == '"' and line:sub(at - 1, at - 1) ~= "\\" then
+      quoted = not quoted
+    elseif char:find "[ \t]" and not quoted then
+      return line:sub(at):match "^[ \t]+(.*)$"
+    end
+  end
+  return ""
+end
+
+local function begins_with_key(line)
   for _, pattern in ipairs(KEY_TYPES) do
-    if text:find(pattern) then
-      return text:find "^%S+ [%w+/]+=*%f[%s\0]" ~= nil and not text:find "\n."
+    if line:find(pattern) then
+      return line:find "^%S+[ \t]+AAAA[%w+/]+=*%f[%s\0]" ~= nil
     end
   end
   return false
+end
+
+---Whether a text is a public key of OpenSSH, as a line of authorized_keys; options may
+---be before it.
+---@param text string
+---@return boolean
+function M.is_key(text)
+  local line = text:gsub("[\r\n]+$", "")
+  return not line:find "[\r\n]" and (begins_with_key(line) or begins_with_key(skip_options(line)))
 end
 
 return M
