@@ -27,6 +27,18 @@ local function name_output(problem, temp, path)
   return problem
 end
 
+-- What mkext4 would say, which sees another name.
+local function check(path)
+  local found = banger.host.lstat(path)
+  if found and found.type == "symlink" then
+    banger.error("usage", ("output %s is a symbolic link that leads nowhere"):format(path))
+  elseif found and found.type == "dir" then
+    banger.error("usage", ("output %s is a directory; name a file in it"):format(path))
+  elseif found and found.type ~= "file" then
+    banger.error("usage", ("output %s is not a regular file"):format(path))
+  end
+end
+
 ---`banger.mkext4`, and then a function on the image, which gets its name only when
 ---that went well too.
 ---@param rootfs banger.rootfs
@@ -40,6 +52,7 @@ function M.mkext4(rootfs, path, options, act)
     return banger.mkext4(rootfs, path, options)
   end
   path = banger.host.realpath(path) or path
+  check(path)
   local temp = temporary(path)
   local _ <close> = setmetatable({}, { __close = function()
     os.remove(temp)

@@ -80,14 +80,26 @@ local function says_match(text)
   return ("\n" .. text):find "\nmatch%s*="
 end
 
-local function candidates()
-  local list = {}
-  for _, name in ipairs(M.built_in()) do
-    list[#list + 1] = from_binary(name)
+local function contains(list, wanted)
+  for _, name in ipairs(list) do
+    if name == wanted then
+      return true
+    end
   end
-  local dir = own_dir()
-  for _, name in ipairs(dir and core.host.list(dir) or {}) do
-    if name:find "%.lua$" then
+  return false
+end
+
+-- One of the user's own takes the place of one that is built in, as in `find`.
+local function candidates()
+  local list, dir = {}, own_dir()
+  local own = dir and core.host.list(dir) or {}
+  for _, name in ipairs(M.built_in()) do
+    if not contains(own, name .. ".lua") then
+      list[#list + 1] = from_binary(name)
+    end
+  end
+  for _, name in ipairs(own) do
+    if name:find "^[^.].*%.lua$" then
       list[#list + 1] = from_file(dir .. "/" .. name)
     end
   end
@@ -103,23 +115,40 @@ function Loader:run(recipe, variables)
   return sandbox.run(recipe, variables, self.globals)
 end
 
+-- However its path is written, a file is one recipe.
+local function identity(recipe)
+  return recipe.dir and core.host.realpath(recipe.path) or recipe.path
+end
+
+-- Paths are relative to the recipe that says them.
+local function find_used(recipe, name)
+  local relative = recipe.dir and name:find "^[^/]" and (name:find "/" or name:find "%.lua$")
+  local ok, found = pcall(find, relative and recipe.dir .. "/" .. name or name)
+  if ok then
+    return found
+  elseif not core.is_error(found) or found.code == "interrupted" then
+    error(found, 0)
+  end
+  sandbox.fail(recipe, "use", { name }, found.message, found.code)
+end
+
 -- What a recipe uses goes before it, and nothing twice.
 function Loader:add(recipe, stack)
-  if self.loaded[recipe.path] then
+  local id = identity(recipe)
+  if self.loaded[id] then
     return
   end
-  stack[recipe.path] = true
+  stack[id] = true
   self:run(recipe, self.variables)
   for _, name in ipairs(recipe.values.use or {}) do
-    local relative = recipe.dir and name:find "%.lua$" and not name:find "^/"
-    local used = find(relative and recipe.dir .. "/" .. name or name)
-    if stack[used.path] then
-      sandbox.fail(recipe, "use", { name }, "the recipe uses itself")
+    local used = find_used(recipe, name)
+    if stack[identity(used)] then
+      sandbox.fail(recipe, "use", { name }, ("'%s' uses this recipe itself"):format(name))
     end
     self:add(used, stack)
   end
-  stack[recipe.path] = nil
-  self.loaded[recipe.path] = true
+  stack[id] = nil
+  self.loaded[id] = true
   self.list[#self.list + 1] = recipe
 end
 
@@ -331,16 +360,35 @@ local function append(list, more)
   table.move(more, 1, #more, #list + 1, list)
 end
 
----Remove and inject what the recipes say, each on top of those before it.
+-- What cannot be put in names the recipe's line.
+local function inject_for(recipe, inject, entries, names)
+  local ok, problem = pcall(inject, entries)
+  if ok then
+    return
+  elseif core.is_error(problem) and (problem.code == "usage" or problem.code == "not_found" or problem.code == "io") then
+    for _, entry in ipairs(entries) do
+      local prefix = ("inject %s: "):format(entry.path)
+      if problem.message:sub(1, #prefix) == prefix then
+        sandbox.fail(recipe, entry.item, { names[entry] }, problem.message:sub(8), problem.code)
+      end
+    end
+  end
+  error(problem, 0)
+end
+
+---Remove what the recipes say, add users, and put files in, each on top of those before
+---it: the files of a recipe may belong to its users.
 ---@param rootfs banger.rootfs
 ---@param inject fun(entries: banger.guest_entry[])
 ---@return banger.guest_entry[] # all that was done
 function Recipes:put_files(rootfs, inject)
   local done = {}
   for _, recipe in ipairs(self.list) do
-    local entries = files.entries(rootfs, recipe)
-    inject(entries)
-    append(done, entries)
+    for _, step in ipairs(files.STEPS) do
+      local entries, names = step(rootfs, recipe)
+      inject_for(recipe, inject, entries, names)
+      append(done, entries)
+    end
   end
   return done
 end
@@ -356,13 +404,12 @@ local function unit_entries(rootfs, recipe, key, plan)
   end
 end
 
----Add to a build's plan what the recipes want besides: users, units, words for the kernel.
+---Add to a build's plan what the recipes want besides: units, words for the kernel.
 ---@param rootfs banger.tree
 ---@param build banger.build_plan
 function Recipes:extend(rootfs, build)
   local plan = build.guest
   append(plan.cmdline, build.settings.cmdline)
-  append(plan.entries, files.users(rootfs, self.list))
   for _, recipe in ipairs(self.list) do
     unit_entries(rootfs, recipe, "enable", plan)
     unit_entries(rootfs, recipe, "mask", plan)

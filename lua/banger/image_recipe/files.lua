@@ -10,34 +10,65 @@ local MAX_DEPTH = 64
 local PROGRAM = tonumber("100", 8)
 local MODES = { file = tonumber("644", 8), program = tonumber("755", 8), dir = tonumber("755", 8) }
 local MAX_TEXT = 16 * 1024 * 1024
+local MAX_KEYS = 1024 * 1024
+local PRIVATE = tonumber("700", 8)
 
 -- Entries in the making, of one recipe.
 local Files = {}
 Files.__index = Files
 
--- What cannot be put at a path.
-local function fail(recipe, path, format, ...)
-  sandbox.fail(recipe, "inject", { path }, ("%s: %s"):format(path, format:format(...)))
+-- What cannot be put at a path, which the recipe may not name itself.
+local function fail(self, path, format, ...)
+  local recipe, given = self.recipe, self.given
+  sandbox.fail(recipe, "inject", { given }, ("%s: %s"):format(path, format:format(...)))
 end
 
 local function fail_user(recipe, user, format, ...)
   sandbox.fail(recipe, "users", { user.name }, ("'%s': %s"):format(user.name, format:format(...)))
 end
 
+-- A text that will be written again: all of it, or nothing at all.
 local function read_text(rootfs, path)
   local found = rootfs:stat(path, { follow = true })
-  return found and found.type == "file" and rootfs:read(path, { size = MAX_TEXT }) or nil
+  if not found then
+    return ""
+  elseif found.type ~= "file" then
+    return nil, ("%s is a %s in the image, not a file"):format(path, found.type)
+  elseif found.size > MAX_TEXT then
+    return nil, ("%s has %d bytes, which no text of its kind has"):format(path, found.size)
+  end
+  return rootfs:read(path, { size = MAX_TEXT })
 end
 
----The accounts of an image.
----@param rootfs banger.tree
----@return banger.accounts
-function M.accounts(rootfs)
-  return accounts.new {
-    passwd = read_text(rootfs, "/etc/passwd"),
-    group = read_text(rootfs, "/etc/group"),
-    shadow = read_text(rootfs, "/etc/shadow"),
-  }
+-- A link to a file stays: the file it leads to is meant.
+local function end_of(rootfs, path)
+  return rootfs:exists(path) and rootfs:resolve(path) or path
+end
+
+local ACCOUNT_FILES = {
+  { name = "passwd", path = "/etc/passwd", mode = tonumber("644", 8) },
+  { name = "group", path = "/etc/group", mode = tonumber("644", 8) },
+  { name = "shadow", path = "/etc/shadow", mode = tonumber("600", 8) },
+}
+local IS_ACCOUNT_FILE = {}
+for _, file in ipairs(ACCOUNT_FILES) do
+  IS_ACCOUNT_FILE[file.path] = true
+end
+
+-- The accounts of the image, read when they are first asked for.
+function Files:accounts(key)
+  if not self.known then
+    local texts = {}
+    for _, file in ipairs(ACCOUNT_FILES) do
+      local message
+      texts[file.name], message = read_text(self.rootfs, file.path)
+      if message then
+        sandbox.fail(self.recipe, key, {}, message)
+      end
+    end
+    self.known = accounts.new(texts)
+  end
+  return self.known
 end
 
 function Files:host_path(text)
@@ -52,37 +83,59 @@ end
 -- Its attributes: what is said, what is there already, the default.
 function Files:attributes(path, want, mode)
   local found = self.rootfs:stat(path, { follow = true })
+  mode = want.mode and tonumber(want.mode, 8) or found and found.mode or mode
   if want.owner then
-    local uid, gid = self.accounts:owner(want.owner)
+    local uid, gid = self:accounts("inject"):owner(want.owner)
     if not uid then
-      fail(self.recipe, path, "%s", gid)
+      sandbox.fail(self.recipe, "inject", { self.given, want.owner }, ("%s: %s"):format(path, gid))
     end
-    return want.mode or found and found.mode or mode, uid, gid
+    return mode, uid, gid
   end
-  return want.mode or found and found.mode or mode, found and found.uid or 0, found and found.gid or 0
+  return mode, found and found.uid or 0, found and found.gid or 0
 end
 
 function Files:add(entry, want, mode)
   entry.mode, entry.uid, entry.gid = self:attributes(entry.path, want, mode)
-  entry.item, entry.by = "inject", self.recipe.name
-  entry.why = entry.why or "asked for"
-  self.entries[#self.entries + 1] = entry
+  entry.item, entry.by, entry.why = "inject", self.recipe.name, "asked for"
+  self.entries[#self.entries + 1], self.names[entry] = entry, self.given
 end
 
--- The last of the patterns that fits counts; they are sorted.
-local function of_pattern(patterns, path)
-  local found
+function Files:add_link(path, target, owner)
+  self:add({ path = path, type = "symlink", target = target }, { owner = owner }, nil)
+  self.entries[#self.entries].mode = nil
+end
+
+local function sorted_names(map)
   local names = {}
-  for name in pairs(patterns or {}) do
+  for name in pairs(map or {}) do
     names[#names + 1] = name
   end
   table.sort(names)
-  for _, name in ipairs(names) do
+  return names
+end
+
+-- The last of the patterns that fits counts, in their order by bytes; but the path
+-- itself counts most.
+function Files:of_pattern(patterns, path)
+  local found
+  for _, name in ipairs(sorted_names(patterns)) do
     if path == name or path:find("^" .. name:gsub("%p", "%%%0"):gsub("%%%*", "[^/]*") .. "$") then
       found = patterns[name]
+      self.used[name] = true
     end
   end
-  return found
+  return patterns and patterns[path] or found
+end
+
+-- What names nothing is misspelt.
+function Files:check_patterns(path, want)
+  for _, key in ipairs { "modes", "owners" } do
+    for _, name in ipairs(sorted_names(want[key])) do
+      if not self.used[name] then
+        sandbox.fail(self.recipe, "inject", { path, key, name }, ("%s: %s: nothing in %s goes to '%s'"):format(path, key, want.dir, name))
+      end
+    end
+  end
 end
 
 local function below(path, name)
@@ -91,17 +144,16 @@ end
 
 -- Modes do not depend on the umask of who checked the directory out.
 function Files:host_entry(path, host, want, depth)
-  local st = core.host.lstat(host) or fail(self.recipe, path, "%s is not there", host)
-  local own = { owner = of_pattern(want.owners, path) or want.owner, mode = of_pattern(want.modes, path) }
+  local st = core.host.lstat(host) or fail(self, path, "%s is not there", host)
+  local own = { owner = self:of_pattern(want.owners, path) or want.owner, mode = self:of_pattern(want.modes, path) }
   if st.type == "file" then
     self:add({ path = path, type = "file", source = host }, own, st.mode & PROGRAM ~= 0 and MODES.program or MODES.file)
   elseif st.type == "symlink" then
-    self:add({ path = path, type = "symlink", target = st.target }, { owner = own.owner }, nil)
-    self.entries[#self.entries].mode = nil
+    self:add_link(path, st.target, own.owner)
   elseif st.type ~= "dir" then
-    fail(self.recipe, path, "%s is a %s, which cannot be copied", host, st.type)
+    fail(self, path, "%s is a %s, which cannot be copied", host, st.type)
   elseif depth > MAX_DEPTH then
-    fail(self.recipe, path, "%s has more than %d directories in each other", host, MAX_DEPTH)
+    fail(self, path, "%s has more than %d directories in each other", host, MAX_DEPTH)
   else
     if path ~= "/" then
       self:add({ path = path, type = "dir" }, own, MODES.dir)
@@ -113,32 +165,53 @@ function Files:host_entry(path, host, want, depth)
 end
 
 function Files:append(path, want)
-  local text = read_text(self.rootfs, path) or ""
-  if text ~= "" and text:sub(-1) ~= "\n" then
+  local text, message = read_text(self.rootfs, path)
+  if not text then
+    fail(self, path, "nothing can be appended: %s", message)
+  elseif text ~= "" and text:sub(-1) ~= "\n" then
     text = text .. "\n"
   end
-  self:add({ path = path, type = "file", content = text .. want.append }, want, MODES.file)
+  path = end_of(self.rootfs, path)
+  local found = self.rootfs:stat(path)
+  self:add({ path = path, type = "file", content = text .. want.append, xattrs = found and found.xattrs }, want, MODES.file)
 end
 
-function Files:inject(path, want)
-  local directory = path:sub(-1) == "/" and path ~= "/"
-  path = directory and path:gsub("/+$", "") or path
+function Files:file(path, want)
+  local host = self:host_path(want.file)
+  local st = core.host.lstat(core.host.realpath(host) or host) or fail(self, path, "%s is not there", host)
+  if st.type == "dir" then
+    fail(self, path, "%s is a directory: say dir = instead of file =", host)
+  elseif st.type ~= "file" then
+    fail(self, path, "%s is a %s, which cannot be copied", host, st.type)
+  end
+  self:add({ path = path, type = "file", source = host }, want, st.mode & PROGRAM ~= 0 and MODES.program or MODES.file)
+end
+
+function Files:dir(path, want)
+  local host = self:host_path(want.dir)
+  local st = core.host.stat(host)
+  if not st or st.type ~= "dir" then
+    fail(self, path, st and "%s is no directory" or "%s is not there", host)
+  end
+  self.used = {}
+  self:host_entry(path, core.host.realpath(host), want, 1)
+  self:check_patterns(path, want)
+end
+
+function Files:inject(given, want)
+  local path = given:find "^/+$" and "/" or given:gsub("/+$", "")
+  local directory = path ~= given
+  self.given = given
   if want.dir then
-    local host = self:host_path(want.dir)
-    local st = core.host.stat(host)
-    if not st or st.type ~= "dir" then
-      fail(self.recipe, path, "%s is no directory", host)
-    end
-    return self:host_entry(path, host, want, 1)
+    self:dir(path, want)
+  elseif directory and (want.symlink or want.append or want.file or want.content) then
+    fail(self, given, "a path that ends in '/' is a directory's")
   elseif want.symlink then
-    self:add({ path = path, type = "symlink", target = want.symlink }, { owner = want.owner }, nil)
-    self.entries[#self.entries].mode = nil
+    self:add_link(path, want.symlink, want.owner)
   elseif want.append then
     self:append(path, want)
   elseif want.file then
-    local host = self:host_path(want.file)
-    local st = core.host.lstat(core.host.realpath(host) or host) or fail(self.recipe, path, "%s is not there", host)
-    self:add({ path = path, type = "file", source = host }, want, st.mode & PROGRAM ~= 0 and MODES.program or MODES.file)
+    self:file(path, want)
   elseif want.content then
     self:add({ path = path, type = "file", content = want.content }, want, MODES.file)
   elseif directory then
@@ -146,7 +219,7 @@ function Files:inject(path, want)
   elseif want.mode or want.owner then
     self:change(path, want)
   else
-    fail(self.recipe, path, "nothing is said of it: content, file, dir, symlink, append, mode or owner expected")
+    fail(self, path, "nothing is said of it: content, file, dir, symlink, append, mode or owner expected")
   end
 end
 
@@ -154,13 +227,13 @@ end
 function Files:change(path, want)
   local found = self.rootfs:stat(path, { follow = true })
   if not found then
-    fail(self.recipe, path, "it is not in the image; a directory's path ends in '/'")
+    fail(self, path, "it is not in the image; a directory's path ends in '/'")
   end
   path = self.rootfs:resolve(path) or path
   if found.type == "dir" then
     return self:add({ path = path, type = "dir" }, want, found.mode)
   elseif found.type ~= "file" then
-    fail(self.recipe, path, "it is a %s, whose mode and owner stay", found.type)
+    fail(self, path, "it is a %s, whose mode and owner stay", found.type)
   end
   self:add({ path = path, type = "file", content = self.rootfs:read(path), xattrs = found.xattrs }, want, found.mode)
 end
@@ -217,40 +290,7 @@ function Files:remove(pattern)
   end
 end
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
----What a recipe removes, then what it puts in.
----@param rootfs banger.tree
----@param recipe banger.image_recipe
----@return banger.guest_entry[]
----Raises `usage` for what cannot be, naming the recipe.
-function M.entries(rootfs, recipe)
-  local files = setmetatable({
-    rootfs = rootfs, recipe = recipe, entries = {}, accounts = M.accounts(rootfs),
-  }, Files)
-  for _, pattern in ipairs(recipe.values.remove or {}) do
-    files:remove(pattern)
-  end
-  for _, path in ipairs(sorted_names(recipe.values.inject)) do
-    files:inject(path, recipe.values.inject[path])
-  end
-  return files.entries
-end
-
 -- ---- users --------------------------------------------------------------------------
-
-local ACCOUNT_FILES = {
-  { name = "passwd", path = "/etc/passwd", mode = tonumber("644", 8) },
-  { name = "group", path = "/etc/group", mode = tonumber("644", 8) },
-  { name = "shadow", path = "/etc/shadow", mode = tonumber("600", 8) },
-}
 
 local function best_shell(rootfs)
   for _, path in ipairs { "/bin/bash", "/bin/sh" } do
@@ -261,18 +301,25 @@ local function best_shell(rootfs)
   return "/bin/sh"
 end
 
--- Keys are given as they are, or as files of this machine that hold them.
+-- Keys are given as they are, or as a file of this machine that holds them.
+local function keys_text(files, user, text)
+  if text:find "\n" or accounts.is_key(text) then
+    return text, "the text"
+  end
+  local path = files:host_path(text)
+  local st = core.host.stat(path)
+  if not st then
+    fail_user(files.recipe, user, "'%s' is neither a public key nor a file", text)
+  elseif st.type ~= "file" or st.size > MAX_KEYS then
+    fail_user(files.recipe, user, "%s is no file of public keys", path)
+  end
+  return core.host.read_file(path, MAX_KEYS), path
+end
+
 local function keys_of(files, user)
   local lines = {}
-  for _, text in ipairs(user.authorized_keys) do
-    local from = text
-    if not accounts.is_key(text) then
-      from = files:host_path(text)
-      if not core.host.stat(from) then
-        fail_user(files.recipe, user, "'%s' is neither a public key nor a file", text)
-      end
-      text = core.host.read_file(from, 1024 * 1024)
-    end
+  for _, given in ipairs(user.authorized_keys) do
+    local text, from = keys_text(files, user, given)
     for line in text:gmatch "[^\r\n]+" do
       if not line:find "^%s*#" and line:find "%S" then
         if not accounts.is_key(line) then
@@ -285,65 +332,122 @@ local function keys_of(files, user)
   return lines
 end
 
+-- The text with those lines at its end that it has not.
+local function with_lines(text, lines)
+  local has = {}
+  for line in text:gmatch "[^\n]+" do
+    has[line] = true
+  end
+  if text ~= "" and text:sub(-1) ~= "\n" then
+    text = text .. "\n"
+  end
+  for _, line in ipairs(lines) do
+    text = text .. (has[line] and "" or line .. "\n")
+    has[line] = true
+  end
+  return text
+end
+
+local function fail_unless_text(files, user, path)
+  local text, message = read_text(files.rootfs, path)
+  return text or fail_user(files.recipe, user, "%s", message)
+end
+
 local function add_keys(files, user, account)
-  local dir = account.home .. "/.ssh"
+  local dir = (account.home == "/" and "" or account.home) .. "/.ssh"
   local path = dir .. "/authorized_keys"
   local lines = keys_of(files, user)
-  local present = files.keys[path] or read_text(files.rootfs, path) or ""
-  if present ~= "" and present:sub(-1) ~= "\n" then
-    present = present .. "\n"
-  end
-  local function entry(fields)
-    fields.uid, fields.gid = account.uid, account.gid
-    fields.item, fields.by, fields.why = "users", files.recipe.name, ("keys of %s"):format(user.name)
-    files.entries[#files.entries + 1] = fields
-  end
-  entry { path = dir, type = "dir", mode = tonumber("700", 8) }
-  files.keys[path] = present .. table.concat(lines, "\n") .. "\n"
-  entry { path = path, type = "file", content = files.keys[path], mode = tonumber("600", 8) }
+  local present = files.keys[path] or fail_unless_text(files, user, path)
+  files:add_of_user(user, account, { path = dir, type = "dir", mode = PRIVATE }, "keys of %s")
+  files.keys[path] = with_lines(present, lines)
+  files:add_of_user(user, account, {
+    path = end_of(files.rootfs, path), type = "file", content = files.keys[path], mode = tonumber("600", 8),
+  }, "keys of %s")
+end
+
+function Files:add_of_user(user, account, entry, why)
+  entry.uid, entry.gid = account.uid, account.gid
+  entry.item, entry.by, entry.why = "users", self.recipe.name, why:format(user.name)
+  self.entries[#self.entries + 1], self.names[entry] = entry, user.name
 end
 
 local function add_user(files, user)
-  user.shell = user.shell or not files.accounts:id("passwd", user.name) and best_shell(files.rootfs) or nil
-  local account, message = files.accounts:add(user)
+  local known = files:accounts "users"
+  local account, message = known:add(user, best_shell(files.rootfs))
   if not account then
     fail_user(files.recipe, user, "%s", message)
   end
-  if not files.rootfs:stat(account.home, { follow = true }) then
-    files.entries[#files.entries + 1] = {
-      path = account.home, type = "dir", mode = tonumber("700", 8), uid = account.uid, gid = account.gid,
-      item = "users", by = files.recipe.name, why = ("home of %s"):format(user.name),
-    }
+  local home = account.home
+  if not home:find "^/" and (user.authorized_keys or home ~= "") then
+    fail_user(files.recipe, user, "its home '%s' in /etc/passwd is no path from / on: say home =", home)
+  end
+  local found = home ~= "" and files.rootfs:stat(home, { follow = true })
+  if not found and home ~= "" then
+    files:add_of_user(user, account, { path = home, type = "dir", mode = PRIVATE }, "home of %s")
   end
   if user.authorized_keys then
     add_keys(files, user, account)
   end
 end
 
----The users that recipes add or change.
----@param rootfs banger.tree
----@param recipes banger.image_recipe[]
----@return banger.guest_entry[]
----Raises `usage` for what cannot be, naming the recipe.
-function M.users(rootfs, recipes)
-  local files = setmetatable({ rootfs = rootfs, entries = {}, accounts = M.accounts(rootfs), keys = {} }, Files)
-  local before = files.accounts:texts()
-  for _, recipe in ipairs(recipes) do
-    files.recipe = recipe
-    for _, user in ipairs(recipe.values.users or {}) do
-      add_user(files, user)
-    end
-  end
-  local after, own = files.accounts:texts(), files.entries
-  files.entries = {}
+-- The account files that are not as they were.
+function Files:add_account_files(before)
+  local after = self.known:texts()
   for _, file in ipairs(ACCOUNT_FILES) do
     if after[file.name] ~= before[file.name] then
-      files:add({ path = file.path, type = "file", content = after[file.name], why = "has users of recipes" }, {}, file.mode)
-      local entry = files.entries[#files.entries]
-      entry.item, entry.by = "users", nil
+      local path = end_of(self.rootfs, file.path)
+      local found = self.rootfs:stat(path)
+      self:add({ path = path, type = "file", content = after[file.name], xattrs = found and found.xattrs }, {}, file.mode)
+      local entry = self.entries[#self.entries]
+      entry.item, entry.why = "users", "has the recipe's users"
     end
   end
-  return table.move(own, 1, #own, #files.entries + 1, files.entries)
 end
+
+-- ---- in steps --------------------------------------------------------------------------
+
+local function add_removals(files)
+  for _, pattern in ipairs(files.recipe.values.remove or {}) do
+    files:remove(pattern)
+  end
+end
+
+local function add_users(files)
+  local users = files.recipe.values.users or {}
+  if #users == 0 then
+    return
+  end
+  local before = files:accounts("users"):texts()
+  for _, user in ipairs(users) do
+    add_user(files, user)
+  end
+  files:add_account_files(before)
+end
+
+local function add_injected(files, of_accounts)
+  local inject = files.recipe.values.inject
+  for _, path in ipairs(sorted_names(inject)) do
+    if (IS_ACCOUNT_FILE[path] or false) == of_accounts then
+      files:inject(path, inject[path])
+    end
+  end
+end
+
+local function step(add, ...)
+  local more = table.pack(...)
+  return function(rootfs, recipe)
+    local files = setmetatable({ rootfs = rootfs, recipe = recipe, entries = {}, names = {}, keys = {} }, Files)
+    add(files, table.unpack(more, 1, more.n))
+    return files.entries, files.names
+  end
+end
+
+---What a recipe does to files, in steps: each is decided by what those before it left.
+---Users come before the files that may be theirs, and after the account files that the
+---recipe gives.
+---With the entries they give the names in the recipe that asked for them.
+---@type (fun(rootfs: banger.tree, recipe: banger.image_recipe): banger.guest_entry[], table<banger.guest_entry, string>)[]
+---They raise `usage` for what cannot be, naming the recipe.
+M.STEPS = { step(add_removals), step(add_injected, true), step(add_users), step(add_injected, false) }
 
 return M

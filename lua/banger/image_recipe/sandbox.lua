@@ -14,6 +14,7 @@ local M = {}
 ---@field variables banger.recipe_variable[] # in order of declaration
 ---@field text string
 ---@field lines table<string, integer> # where each key was said last
+---@field ran? boolean # from here on only its hooks do
 ---@field closed? boolean # what it says has been acted on: to say more is an error
 
 ---@class banger.recipe_variable
@@ -32,23 +33,30 @@ local function lines_of(text)
   return lines
 end
 
-local function find_word(lines, word, from, to)
+local function find_line(lines, pattern, from, to)
   for number = from, to do
-    if lines[number] and lines[number]:find(tostring(word), 1, true) then
+    if lines[number] and lines[number]:find(pattern) then
       return number
     end
   end
 end
 
+-- In quotes, else as a whole word, else anywhere.
+local function find_word(lines, word, from, to)
+  word = tostring(word):gsub("%p", "%%%0")
+  return find_line(lines, "[\"']" .. word .. "[\"']", from, to) or find_line(lines, "%f[%w_]" .. word .. "%f[^%w_]", from, to)
+    or find_line(lines, word, from, to)
+end
+
 -- Lua knows the line where a statement ends. What is wrong in a table of several
 -- lines is looked for by the names that lead to it.
 local function line_of(text, last, key, where)
-  if not where or #where == 0 then
-    return last
-  end
-  local lines, at = lines_of(text), last
-  while at > 1 and not lines[at]:find("^%s*" .. key .. "%s*[=%[]") do
+  local lines, at = lines_of(text), where and last or 0
+  while at > 0 and not (lines[at] or ""):find("%f[%w_]" .. key .. "%s*[=%[.]") do
     at = at - 1
+  end
+  if at == 0 then
+    return last
   end
   for _, name in ipairs(where) do
     at = type(name) ~= "table" and find_word(lines, name, at, last) or at
@@ -91,29 +99,41 @@ end
 
 local Container = {}
 
+local function unwrap(value)
+  local meta = type(value) == "table" and getmetatable(value)
+  return meta and meta.container == Container and meta.stored or value
+end
+
 local function check_element(recipe, name, key, value)
   if value == nil then
     return key, nil
   end
   local spec = schema.keys[name]
   local message, where
-  if spec.kind == "list" and (math.type(key) ~= "integer" or key < 1) then
-    return fail_here(recipe, ("%s is a list: it has no '%s'"):format(name, tostring(key)))
+  if spec.kind == "list" and (math.type(key) ~= "integer" or key < 1 or key > #recipe.values[name] + 1) then
+    return fail_here(recipe, ("%s is a list of %d: it has no '%s'"):format(name, #recipe.values[name], tostring(key)))
   elseif spec.kind == "map" then
     key, message = spec.check_name(key)
     if key == nil then
       return fail_here(recipe, ("%s: %s"):format(name, message))
     end
   end
-  value, message, where = spec.check(value)
-  if value == nil then
+  value, message, where = spec.check(unwrap(value))
+  if value == nil and spec.kind == "map" then
+    return fail_here(recipe, ("%s: %s: %s"):format(name, key, message), name, { key, table.unpack(where or {}) })
+  elseif value == nil then
     return fail_here(recipe, ("%s: %s"):format(name, message), name, where)
   end
   return key, value
 end
 
+-- What counts before the first hook.
+local EARLY = { platform = true, match = true, use = true }
+
 local function check_open(recipe, name)
-  if recipe.closed then
+  if recipe.ran and EARLY[name] then
+    fail_here(recipe, ("%s: too late: it counts before the hooks are called; say it outside of them"):format(name))
+  elseif recipe.closed then
     fail_here(recipe, ("%s: too late: the plan is made; say it in after_flatten or before"):format(name))
   end
 end
@@ -122,12 +142,38 @@ local function note_line(recipe, name)
   recipe.lines[name] = current_line("@" .. recipe.path)
 end
 
+-- An element as it was checked; one that was changed would not be.
+local function frozen(recipe, name, element)
+  if type(element) ~= "table" then
+    return element
+  end
+  return setmetatable({}, {
+    container = Container,
+    stored = element,
+    __index = function(_, key)
+      return frozen(recipe, name, element[key])
+    end,
+    __len = function()
+      return #element
+    end,
+    __pairs = function()
+      return next, element
+    end,
+    __newindex = function()
+      fail_here(recipe, ("%s: what is in it can be replaced as a whole, not changed"):format(name))
+    end,
+  })
+end
+
 -- What a recipe writes is checked, and kept aside so that all writing is seen.
 local function container(recipe, name, store)
   return setmetatable({}, {
     __name = name,
     container = Container,
-    __index = store,
+    stored = store,
+    __index = function(_, key)
+      return frozen(recipe, name, store[key])
+    end,
     __len = function()
       return #store
     end,
@@ -141,11 +187,6 @@ local function container(recipe, name, store)
       store[checked] = element
     end,
   })
-end
-
-local function unwrap(value)
-  local meta = type(value) == "table" and getmetatable(value)
-  return meta and meta.container == Container and meta.__index or value
 end
 
 -- ---- variables ------------------------------------------------------------------------
@@ -176,12 +217,17 @@ local function declare(recipe, given, name, default, help)
   elseif help ~= nil and type(help) ~= "string" then
     fail_here(recipe, ("var '%s': the third is its help, a text"):format(name))
   end
+  for _, variable in ipairs(recipe.variables) do
+    if variable.name == name then
+      fail_here(recipe, ("var '%s' is declared twice"):format(name))
+    end
+  end
   local value = default
   if given[name] then
     local message
     value, message = convert(given[name], default)
     if value == nil then
-      core.error("usage", ("-D %s=%s: %s, for %s"):format(name, given[name], message, recipe.name))
+      fail_here(recipe, ("-D %s=%s: %s"):format(name, given[name], message))
     end
   end
   recipe.variables[#recipe.variables + 1] = { name = name, value = value, default = default, help = help or "" }
@@ -231,6 +277,9 @@ end
 local function describe(recipe, problem)
   local short = debug.getinfo(load("", "@" .. recipe.path), "S").short_src
   local text = tostring(problem)
+  if type(problem) == "table" and not (getmetatable(problem) or {}).__tostring then
+    text = "an error that is a table was raised; a text expected"
+  end
   if text:sub(1, #short + 1) == short .. ":" then
     return recipe.path .. text:sub(#short + 1)
   end
@@ -281,7 +330,7 @@ end
 ---@return banger.image_recipe
 ---Raises `usage` with the file, the line, and what is wrong there.
 function M.run(recipe, given, extras)
-  recipe.values, recipe.variables, recipe.lines = {}, {}, {}
+  recipe.values, recipe.variables, recipe.lines, recipe.ran = {}, {}, {}, nil
   local globals = setmetatable({ var = function(...)
     return declare(recipe, given, ...)
   end }, { __index = extras })
@@ -295,9 +344,12 @@ function M.run(recipe, given, extras)
   })
   local chunk, message = load(recipe.text, "@" .. recipe.path, "t", env)
   if not chunk then
-    core.error("usage", describe(recipe, message))
+    message = describe(recipe, message)
+    local known = message:sub(1, #recipe.path + 1) == recipe.path .. ":"
+    core.error("usage", known and message or ("%s: %s"):format(recipe.path, message))
   end
   M.call(recipe, chunk)
+  recipe.ran = true
   return recipe
 end
 

@@ -6,6 +6,8 @@ local size = require "banger.size"
 
 local M = {}
 
+local MAX_BYTES = 2 * 1024 ^ 4
+
 -- A check takes a value and gives it back as it is to be used; or nil, a message and
 -- the keys that lead to what is wrong.
 ---@alias banger.recipe_check fun(value: any): any, string?, any[]?
@@ -40,7 +42,8 @@ local function whole(least, most)
   return function(value)
     local number = math.type(value) == "integer" and value
     if not number or number < least or number > most then
-      return nil, ("a number from %d to %d expected, not %s"):format(least, most, tostring(value))
+      local given = type(value) == "number" and tostring(value) or kind_of(value)
+      return nil, ("a number from %d to %d expected, not %s"):format(least, most, given)
     end
     return number
   end
@@ -68,17 +71,24 @@ local function bytes(words)
     if type(value) == "string" or math.type(value) == "integer" then
       number, message = size.parse(value)
     end
+    if number and number > MAX_BYTES then
+      return nil, ("'%s' is more than the 2 TiB an image can have"):format(value)
+    elseif number == 0 and words then
+      return nil, ("'%s' is no size: more than 0 expected"):format(value)
+    end
     return number, message
   end
 end
 
+-- A text, since Lua has no octal numbers. It stays one: what was checked can be given
+-- again.
 local function mode(value)
-  local number = math.type(value) == "integer" and value
-    or type(value) == "string" and value:find "^[0-7]+$" and tonumber(value, 8)
-  if not number or number < 0 or number > tonumber("7777", 8) then
+  if type(value) == "number" then
+    return nil, ("a mode such as '0644' expected, not the number %s: Lua reads 0644 as 644"):format(value)
+  elseif type(value) ~= "string" or not value:find "^0?[0-7][0-7][0-7][0-7]?$" then
     return nil, ("a mode such as '0644' expected, not %s"):format(kind_of(value))
   end
-  return number
+  return value
 end
 
 -- Names are looked up in the image's /etc/passwd and /etc/group.
@@ -91,14 +101,30 @@ end
 
 local path = text("a path in the image, from / on,", "^/")
 local host_path = text("a path on this machine", ".")
+local account_path = text("a path from / on, without ':',", "^/[^:\n]*$") -- a field of /etc/passwd
 
 local function is_list(value)
+  local count = 0
   for name in pairs(value) do
     if math.type(name) ~= "integer" or name < 1 or name > #value then
       return false
     end
+    count = count + 1
   end
-  return true
+  return count == #value
+end
+
+-- The names in a table in an order of their own, so that of two mistakes always the
+-- same is told.
+local function sorted_names(value)
+  local names = {}
+  for name in pairs(value) do
+    names[#names + 1] = name
+  end
+  table.sort(names, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  return names
 end
 
 -- A table of named fields.
@@ -113,11 +139,11 @@ local function record(fields, required)
       return nil, ("a table expected, not %s"):format(kind_of(value))
     end
     local out = {}
-    for name, item in pairs(value) do
+    for _, name in ipairs(sorted_names(value)) do
       if not fields[name] then
         return nil, M.unknown(name, names), { name }
       end
-      local checked, message, where = fields[name](item)
+      local checked, message, where = fields[name](value[name])
       if checked == nil then
         return nil, ("%s: %s"):format(name, message), { name, table.unpack(where or {}) }
       end
@@ -132,12 +158,24 @@ local function record(fields, required)
   end
 end
 
+local function not_a_list(value)
+  for _, name in ipairs(sorted_names(value)) do
+    if type(name) == "string" then
+      return ("a list expected, not a table with '%s': { { %s = ... } } is a list of one"):format(name, name)
+    end
+  end
+  return "a list expected, without holes"
+end
+
+-- A text stands for a list of one.
 local function list_of(check)
   return function(value)
     if type(value) == "string" then
       value = { value }
-    elseif type(value) ~= "table" or not is_list(value) then
+    elseif type(value) ~= "table" then
       return nil, ("a list expected, not %s"):format(kind_of(value))
+    elseif not is_list(value) then
+      return nil, not_a_list(value)
     end
     local out = {}
     for i, item in ipairs(value) do
@@ -151,13 +189,27 @@ local function list_of(check)
   end
 end
 
+-- A program and its arguments: a text with blanks would be taken for one word.
+local function words_of(check)
+  local list = list_of(check)
+  return function(value)
+    if type(value) ~= "table" then
+      return nil, ("a list of words such as { 'rm', '/x' } expected, not %s"):format(kind_of(value))
+    elseif #value == 0 then
+      return nil, "a list of words is empty"
+    end
+    return list(value)
+  end
+end
+
 local function map_of(check_name, check)
   return function(value)
     if type(value) ~= "table" then
       return nil, ("a table expected, not %s"):format(kind_of(value))
     end
     local out = {}
-    for name, item in pairs(value) do
+    for _, name in ipairs(sorted_names(value)) do
+      local item = value[name]
       local named, message = check_name(name)
       if named == nil then
         return nil, message, { name }
@@ -212,6 +264,8 @@ local function inject(value)
   end
   if #given > 1 then
     return nil, ("%s exclude each other"):format(table.concat(given, " and "))
+  elseif found.symlink and found.mode then
+    return nil, "a link has no mode"
   elseif (found.modes or found.owners) and not found.dir then
     return nil, "modes and owners go with dir"
   end
@@ -251,8 +305,8 @@ local function unit(value)
 end
 
 local agent = any_of("true, false or { port = N }", boolean, record({ port = whole(1, 4294967294) }, { "port" }))
-local variable = text("the name of a variable", "^[%a_][%w_]*$")
-local env_value = any_of("a text or a number", text "a text", function(value)
+local variable = text("the name of a variable", "^[%a_][%w_.-]*$")
+local env_value = any_of("a text or a whole number", text "a text", function(value)
   return math.type(value) == "integer" and tostring(value) or nil
 end)
 
@@ -268,8 +322,8 @@ local user = record({
   uid = whole(0, 4294967294),
   gid = whole(0, 4294967294),
   groups = list_of(text("a group's name", "^[%w_.-]+$")),
-  home = path,
-  shell = path,
+  home = account_path,
+  shell = account_path,
   comment = text("a comment without ':'", "^[^:\n]*$"),
   password = text("a password's hash, as `openssl passwd -6` prints it, or '' for none,", "^[^:\n]*$"),
   authorized_keys = list_of(text("a public key, or the path of a file of them,", ".")),
@@ -305,7 +359,7 @@ M.keys = {
   label = scalar(text("a label of at most 16 bytes", nil, 16), "Name of the file system."),
 
   init = scalar(init, "What the kernel runs first: 'auto', 'native', 'banger', 'none' or a path in the image."),
-  command = scalar(list_of(text "an argument"), "What banger-init runs, instead of Entrypoint and Cmd."),
+  command = scalar(words_of(text "an argument"), "What banger-init runs, instead of Entrypoint and Cmd."),
   user = scalar(text("a user such as 'web' or '1000:1000'", "."), "As whom, instead of the image's User."),
   workdir = scalar(path, "Where, instead of the image's WorkingDir."),
   stop_signal = scalar(text("a signal such as 'SIGTERM'", "^[%w+-]+$"), "How it is stopped, instead of the image's StopSignal."),
@@ -323,7 +377,7 @@ M.keys = {
   remove = list(path, "Paths to remove; * is anything but a slash."),
   enable = list(unit, "systemd units to enable."),
   mask = list(unit, "systemd units to mask."),
-  debugfs = list(list_of(text("a debugfs command's word", ".")), "debugfs commands for the finished image."),
+  debugfs = list(words_of(text("a debugfs command's word", ".")), "debugfs commands for the finished image."),
 
   after_resolve = hook "Called with (build) once the image is known, before anything is fetched.",
   after_flatten = hook "Called with (rootfs, build) once the layers are in, before anything is added.",
