@@ -138,7 +138,7 @@ M.IMAGES = {
   openrc = {
     base = "openrc",
     entries = {
-      tar.file("etc/inittab", ALPINE_INITTAB), tar.file("etc/insserv.conf"),
+      tar.file("etc/inittab", ALPINE_INITTAB), tar.file "etc/insserv.conf", tar.dir "etc/insserv.conf.d",
       tar.dir "etc/runlevels/sysinit", tar.dir "etc/runlevels/boot", tar.dir "etc/runlevels/default",
       tar.dir "etc/runlevels/shutdown", tar.dir "etc/runlevels/nonetwork",
       service("devfs", "before dev", "mkdir -p /dev/pts /dev/shm && mount -t devpts devpts /dev/pts && mount -t tmpfs shm /dev/shm"),
@@ -191,6 +191,7 @@ function M.layout(name)
     local dir, reason = layers()
     if not dir then return nil, reason end
     local base = ("%s/%s.tar"):format(dir, spec.base)
+    if not sh.exists(base .. ".sum") then return nil, sh.read_file(("%s/%s.reason"):format(dir, spec.base)):match "[^\n]+" end
     stack[1] = { blob = base .. ".zst", compress = "zstd", diff_id = "sha256:" .. sh.read_file(base .. ".sum"):match "%x+" }
   elseif need.program "busybox" then
     return nil, need.program "busybox"

@@ -7,10 +7,12 @@
 #                        PostgreSQL: none of them is enabled
 #   DIR/openrc.tar.zst   busybox with its links, OpenRC and the C library: as Alpine is
 #   DIR/*.tar.sum        the sha256 of each, not compressed: the layers' diff_ids
+#   DIR/openrc.reason    instead: why that one could not be made
 #
 # One debootstrap, about a minute. Needs root. Who asks at the same time waits.
 # Exit 77: they cannot be made here, and standard output says why.
 set -eu
+export LC_ALL=C
 dir=$1
 work=$dir.work
 root=$work/root
@@ -29,7 +31,7 @@ done
 mkdir -p "${dir%/*}"
 exec 9> "${dir%/*}/lock"
 flock 9
-[ ! -e "$dir/openrc.tar.sum" ] || exit 0
+[ ! -e "$dir/debian.tar.sum" ] || exit 0
 
 # Where packages come from is the machine's own affair: ask apt.
 release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
@@ -39,7 +41,10 @@ mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Cr
 
 rm -rf "$dir" "$work"
 mkdir -p "$work/layers"
-debootstrap --variant=minbase --include=systemd-sysv,udev,dbus,nginx,openssh-server,postgresql \
+# What it mounts goes with it, also when it is killed.
+alone=
+if unshare -m true 2> /dev/null; then alone="unshare -m"; fi
+$alone debootstrap --variant=minbase --include=systemd-sysv,udev,dbus,nginx,openssh-server,postgresql \
 	"$release" "$root" "$mirror" >> "$log" 2>&1 9>&- || skip "debootstrap failed, see $log"
 
 # As a Dockerfile's author cleans up: what is large and not needed, the cluster that the
@@ -63,26 +68,32 @@ pack() {
 pack debian "$root"
 
 # Alpine's shape: /bin and /lib are directories, everything is busybox, and its init runs
-# OpenRC. As root, apt downloads as a user of its own, who may not write here.
-rc=$work/openrc
-mkdir -p "$rc" "$work/debs"
-for d in bin sbin lib lib64 usr/bin usr/sbin etc/init.d etc/conf.d proc sys dev run tmp root var/log; do mkdir -p "$rc/$d"; done
-(cd "$work/debs" && apt-get -qq -o APT::Sandbox::User=root download openrc librc1 libeinfo1) >> "$log" 2>&1 ||
-	skip "OpenRC's packages cannot be downloaded, see $log"
-for deb in "$work/debs"/*.deb; do dpkg-deb -x "$deb" "$rc"; done
-rm -rf "$rc/usr/share" "$rc"/etc/init.d/* "$rc"/etc/runlevels
-cp "$(command -v busybox)" "$rc/bin/busybox"
-chroot "$rc" /bin/busybox --install -s
-cp -a "$rc/lib" "$root/opt/lib" # so that its programs find all of theirs
-for program in "$rc"/sbin/openrc* "$rc"/sbin/rc-* "$rc"/lib/rc/bin/* "$rc"/lib/rc/sbin/* "$rc"/bin/rc-status; do
-	cp "$program" "$root/opt/program"
-	LD_LIBRARY_PATH= chroot "$root" env LD_LIBRARY_PATH="/opt/lib/$(ls "$rc/lib" | grep linux-gnu)" ldd /opt/program 2> /dev/null || true
-done | awk '$3 ~ /^\// { print $3 } $1 ~ /^\/lib/ { print $1 }' | sort -u | while read -r lib; do
-	case $lib in /opt/*) continue ;; esac
-	mkdir -p "$rc${lib%/*}"
-	cp -L "$root$lib" "$rc$lib"
-done
-pack openrc "$rc"
+# OpenRC. Its programs find their libraries in a copy inside the other tree.
+openrc() {
+	rc=$work/openrc
+	mkdir -p "$rc" "$work/debs"
+	(cd "$rc" && mkdir -p bin sbin lib lib64 usr/bin usr/sbin etc/init.d etc/conf.d proc sys dev run tmp root var/log)
+	# As root, apt downloads as a user of its own, who may not write here.
+	(cd "$work/debs" && apt-get -qq -o APT::Sandbox::User=root download openrc librc1 libeinfo1) >> "$log" 2>&1 || {
+		echo "OpenRC's packages cannot be downloaded, see $log" > "$work/layers/openrc.reason"
+		return
+	}
+	for deb in "$work/debs"/*.deb; do dpkg-deb -x "$deb" "$rc"; done
+	rm -rf "$rc/usr/share" "$rc"/etc/init.d/* "$rc"/etc/runlevels
+	cp "$(command -v busybox)" "$rc/bin/busybox"
+	chroot "$rc" /bin/busybox --install -s
+	cp -a "$rc" "$root/opt/rc"
+	for program in "$rc"/sbin/openrc* "$rc"/sbin/rc-* "$rc"/lib/rc/bin/* "$rc"/lib/rc/sbin/* "$rc"/bin/rc-status; do
+		chroot "$root" env LD_LIBRARY_PATH="$(cd "$rc" && ls -d lib/*-linux-gnu | sed 's,^,/opt/rc/,')" \
+			ldd "/opt/rc${program#"$rc"}" 2> /dev/null || true
+	done | awk '$3 ~ /^\// { print $3 } $1 ~ /^\/lib/ { print $1 }' | sort -u | while read -r lib; do
+		case $lib in /opt/*) continue ;; esac
+		mkdir -p "$rc${lib%/*}"
+		cp -L "$root$lib" "$rc$lib"
+	done
+	pack openrc "$rc"
+}
+openrc
 
 mv "$work/layers" "$dir"
 rm -rf "$work"
