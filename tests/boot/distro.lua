@@ -143,7 +143,7 @@ M.IMAGES = {
       tar.dir "etc/runlevels/shutdown", tar.dir "etc/runlevels/nonetwork",
       service("devfs", "before dev", "mkdir -p /dev/pts /dev/shm && mount -t devpts devpts /dev/pts && mount -t tmpfs shm /dev/shm"),
       service("procfs", "need localmount", "true"),
-      service("sysfs", "keyword -vserver", "mountpoint -q /sys || mount -t sysfs sysfs /sys"),
+      service("sysfs", "keyword -vserver", "mountinfo -q /sys || mount -t sysfs sysfs /sys"),
       service("hostname", "before net", "hostname -F /etc/hostname"),
       service("bootmisc", "after hostname", "mkdir -p /var/log /tmp"),
       service("localmount", "before bootmisc", "true"),
