@@ -16,7 +16,9 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/foreground.h"
 #include "base/run.h"
+#include "base/tsc.h"
 #include "stream/digest.h"
 
 #define NAMES_TYPE        "banger.host.list"
@@ -24,6 +26,8 @@
 #define RUN_TIMEOUT       60.0
 #define RUN_TIMEOUT_LIMIT 86400.0
 #define RUN_LIMIT         (1 << 20)
+#define FOREGROUND_TYPE   "banger.host.foreground"
+#define FOREGROUND_TAIL   (64 << 10)
 
 #if defined(__x86_64__)
 #define HOST_ARCH "amd64"
@@ -77,6 +81,18 @@ static int host_clock(lua_State *L)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+	return 1;
+}
+
+/* tsc_khz(): the time stamp counter's frequency; nil where there is none */
+static int host_tsc_khz(lua_State *L)
+{
+	uint64_t khz = tsc_khz();
+
+	if (khz)
+		lua_pushinteger(L, (lua_Integer)khz);
+	else
+		lua_pushnil(L);
 	return 1;
 }
 
@@ -400,6 +416,82 @@ static int host_run(lua_State *L)
 	return 1;
 }
 
+/* The strings of `files` in the options at `arg`, which keep them alive. Leaves the
+ * array on the stack. */
+static void check_files(lua_State *L, int arg, struct foreground_request *request)
+{
+	struct foreground_file *files;
+	size_t count;
+
+	if (lua_getfield(L, arg, "files") == LUA_TNIL)
+		return;
+	luaL_argcheck(L, lua_istable(L, -1), arg, "files: a list of strings expected");
+	count = lua_rawlen(L, -1);
+	files = lua_newuserdatauv(L, (count + 1) * sizeof(*files), 0);
+	for (size_t i = 0; i < count; i++) {
+		if (lua_rawgeti(L, -2, (lua_Integer)i + 1) != LUA_TSTRING)
+			luaL_argerror(L, arg, "files: a list of strings expected");
+		files[i].data = lua_tolstring(L, -1, &files[i].len);
+		lua_pop(L, 1);
+	}
+	request->files = files;
+	request->file_count = count;
+}
+
+static void check_foreground_options(lua_State *L, int arg, struct foreground_request *request)
+{
+	request->tail = FOREGROUND_TAIL;
+	if (lua_isnoneornil(L, arg))
+		return;
+	luaL_checktype(L, arg, LUA_TTABLE);
+	lua_getfield(L, arg, "timeout");
+	request->timeout = luaL_optnumber(L, -1, 0);
+	luaL_argcheck(L, request->timeout >= 0, arg, "timeout out of range");
+	check_files(L, arg, request);
+}
+
+static int gc_foreground(lua_State *L)
+{
+	foreground_result_free(luaL_checkudata(L, 1, FOREGROUND_TYPE));
+	return 0;
+}
+
+/* The end of what a program printed, freed by the collector if Lua raises. */
+static struct foreground_result *new_foreground(lua_State *L)
+{
+	struct foreground_result *result = lua_newuserdatauv(L, sizeof(*result), 0);
+
+	*result = (struct foreground_result){0};
+	if (luaL_newmetatable(L, FOREGROUND_TYPE)) {
+		lua_pushcfunction(L, gc_foreground);
+		lua_setfield(L, -2, "__gc");
+	}
+	lua_setmetatable(L, -2);
+	return result;
+}
+
+/* foreground(argv [, options]): { status=, timed_out=, tail= } */
+static int host_foreground(lua_State *L)
+{
+	struct foreground_request request = {0};
+	struct foreground_result *result;
+	struct err err;
+
+	lua_settop(L, 2);
+	request.argv = check_argv(L, 1);
+	check_foreground_options(L, 2, &request);
+	result = new_foreground(L);
+	if (foreground_run(&request, result, &err) < 0)
+		return bind_raise(L, &err);
+	lua_createtable(L, 0, 3);
+	bind_set_integer(L, "status", result->status);
+	lua_pushboolean(L, result->timed_out);
+	lua_setfield(L, -2, "timed_out");
+	set_buf(L, "tail", &result->tail);
+	foreground_result_free(result);
+	return 1;
+}
+
 /* arch(): this machine's architecture by its name in image configs */
 static int host_arch(lua_State *L)
 {
@@ -413,6 +505,7 @@ void bind_host(lua_State *L)
 		{"isatty", host_isatty},
 		{"columns", host_columns},
 		{"clock", host_clock},
+		{"tsc_khz", host_tsc_khz},
 		{"stat", host_stat},
 		{"lstat", host_lstat},
 		{"realpath", host_realpath},
@@ -421,6 +514,7 @@ void bind_host(lua_State *L)
 		{"read_file", host_read_file},
 		{"list", host_list},
 		{"run", host_run},
+		{"foreground", host_foreground},
 		{"arch", host_arch},
 		{NULL, NULL},
 	};

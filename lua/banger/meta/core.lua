@@ -638,6 +638,15 @@ function host.columns(fd) end
 ---```
 function host.clock() end
 
+---The frequency of the processor's time stamp counter, measured in about 30 ms. QEMU's
+---software emulation shows a guest the same counter.
+---@return integer? kHz # nil where there is none
+---@example
+---```lua
+---local khz = banger.host.tsc_khz()
+---```
+function host.tsc_khz() end
+
 ---What is at a path of this machine, links followed.
 ---@param path string
 ---@return { type: string, size: integer }? # nil when nothing can be found there
@@ -730,6 +739,28 @@ function host.list(path) end
 ---Raises `not_found` (no such program), `io` (it took too long, printed more than the
 ---limit on stdout, or could not be started), `interrupted`. The program is killed then.
 function host.run(argv, input, options) end
+
+---@class banger.foreground_options
+---@field timeout? number # seconds, after which the program is ended; default: never
+---@field files? string[] # contents of files without a name: what the program opens as /dev/fd/3, 4, ...; at most 16
+
+---@class banger.foreground_result
+---@field status integer # the exit status; 128 and the signal's number when one ended it
+---@field timed_out boolean # it was ended by SIGTERM, after five more seconds by SIGKILL
+---@field tail string # the last 64 KiB of its stdout
+
+---Run a program to its end with this process's own standard streams, such as on its
+---terminal. What it prints on stdout passes through, and its end is kept.
+---@param argv string[] # the program, looked for in PATH, and its arguments
+---@param options? banger.foreground_options
+---@return banger.foreground_result
+---@example
+---```lua
+---local result = banger.host.foreground({ "cat", "/dev/fd/3" }, { files = { "text" } })
+---```
+---Raises `not_found` (no such program), `io`, `usage` (too many files), `interrupted`. The
+---program is ended then, and the terminal's modes are as they were.
+function host.foreground(argv, options) end
 
 ---This machine's architecture by its name in image configs, such as "amd64".
 ---@return string

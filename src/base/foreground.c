@@ -1,0 +1,306 @@
+#include "base/foreground.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+#include "base/interrupt.h"
+
+#define FIRST_FILE 3   /* the descriptor of the first file in the program */
+#define MAX_FILES  16  /* their descriptors end where ours may begin */
+#define POLL_MS    100 /* a signal is noticed that late at most */
+#define REAP_MS    5   /* between looks for the end of one whose stdout is closed */
+#define GRACE      5.0 /* seconds from SIGTERM to SIGKILL */
+#define CHUNK      (16 << 10)
+
+/* A program that runs. */
+struct child {
+	const char *name;
+	pid_t pid; /* 0: it has ended */
+	int out;   /* our end of its stdout; -1: closed */
+	int files[MAX_FILES];
+	size_t file_count;
+};
+
+/* What a program may leave changed behind. */
+struct terminal {
+	int fd;    /* -1: stdin is none */
+	int flags; /* of the open file */
+	struct termios modes;
+};
+
+static double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- starting ---------------------------------------------------------------------------- */
+
+/* A copy above those that the program's descriptors end up as; `fd` is closed. */
+static int raise_fd(int fd)
+{
+	int raised, number;
+
+	if (fd < 0)
+		return -1;
+	raised = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FILE + MAX_FILES);
+	number = errno;
+	close(fd);
+	errno = number;
+	return raised;
+}
+
+static int open_file(const struct foreground_file *file)
+{
+	cleanup(cleanup_close) int fd = raise_fd(memfd_create("file", MFD_CLOEXEC));
+
+	if (fd < 0 || fd_pwrite_all(fd, file->data, file->len, 0) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+static int open_files(struct child *child, const struct foreground_request *r)
+{
+	for (size_t i = 0; i < r->file_count; i++) {
+		child->files[i] = open_file(&r->files[i]);
+		if (child->files[i] < 0)
+			return -1;
+		child->file_count++;
+	}
+	return 0;
+}
+
+/* Our end does not block: what the program leaves behind may hold the other one. */
+static int open_pipe(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	ends[0] = raise_fd(ends[0]);
+	ends[1] = raise_fd(ends[1]);
+	if (ends[0] < 0 || ends[1] < 0)
+		return -1;
+	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
+}
+
+/* In the new process. What keeps the program from running is told through `failed`. */
+static void become(const struct child *child, char *const argv[], int out, int failed, pid_t parent)
+{
+	int number;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() == parent && dup2(out, STDOUT_FILENO) >= 0) {
+		for (size_t i = 0; i < child->file_count; i++)
+			dup2(child->files[i], FIRST_FILE + (int)i);
+		execvp(argv[0], argv);
+	}
+	number = errno;
+	(void)!write(failed, &number, sizeof(number));
+	_exit(127);
+}
+
+/* 0 when the program runs, else the errno that kept it from that. */
+static int spawn(struct child *child, char *const argv[], int out)
+{
+	int ends[2] = {-1, -1}, number = 0;
+	pid_t parent = getpid();
+
+	if (open_pipe(ends) < 0)
+		number = errno;
+	else if ((child->pid = fork()) < 0)
+		number = errno;
+	if (child->pid == 0 && !number)
+		become(child, argv, out, ends[1], parent);
+	if (child->pid < 0)
+		child->pid = 0;
+	cleanup_close(&ends[1]);
+	if (child->pid) {
+		fcntl(ends[0], F_SETFL, 0);
+		while (read(ends[0], &number, sizeof(number)) < 0 && errno == EINTR)
+			;
+	}
+	cleanup_close(&ends[0]);
+	return number;
+}
+
+static int start(struct child *child, const struct foreground_request *r, struct err *err)
+{
+	int ends[2] = {-1, -1};
+	int number = open_pipe(ends) < 0 || open_files(child, r) < 0
+			     ? errno
+			     : spawn(child, r->argv, ends[1]);
+
+	child->out = ends[0];
+	cleanup_close(&ends[1]);
+	if (number == ENOENT)
+		return err_set(err, ERR_NOT_FOUND, "there is no program %s", child->name);
+	return number ? err_errno(err, number, "run %s", child->name) : 0;
+}
+
+/* ---- running ----------------------------------------------------------------------------- */
+
+/* The program may have made a terminal that we share non-blocking. */
+static int print(const char *data, size_t len, struct err *err)
+{
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, data, len);
+
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){STDOUT_FILENO, POLLOUT, 0}, 1, POLL_MS);
+		else if (n < 0 && errno != EINTR)
+			return err_errno(err, errno, "write to stdout");
+		if (n < 0 && interrupt_check(err) < 0)
+			return -1;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+static int keep(struct buf *tail, size_t limit, const char *data, size_t len, struct err *err)
+{
+	if (buf_append(tail, data, len, err) < 0)
+		return -1;
+	if (tail->len > limit) {
+		memmove(tail->data, tail->data + tail->len - limit, limit);
+		tail->len = limit;
+	}
+	return 0;
+}
+
+/* Pass on what is there now; at its end the descriptor is closed and becomes -1. */
+static int pass(struct child *child, size_t limit, struct buf *tail, struct err *err)
+{
+	char chunk[CHUNK];
+	ssize_t n = 1;
+
+	while (child->out >= 0 && (n = read(child->out, chunk, sizeof(chunk))) > 0) {
+		if (keep(tail, limit, chunk, (size_t)n, err) < 0 ||
+			print(chunk, (size_t)n, err) < 0)
+			return -1;
+		if (interrupt_signal())
+			return 0;
+	}
+	if (n == 0) {
+		close(child->out);
+		child->out = -1;
+	}
+	return n < 0 && errno != EAGAIN && errno != EINTR ? err_errno(err, errno, "read a pipe")
+							  : 0;
+}
+
+/* Whether it has ended by now. */
+static bool reap(struct child *child, int *status)
+{
+	int raw;
+
+	if (!child->pid)
+		return true;
+	if (waitpid(child->pid, &raw, WNOHANG) != child->pid)
+		return false;
+	child->pid = 0;
+	*status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
+	return true;
+}
+
+static void end(struct child *child, int *status)
+{
+	double until = seconds() + GRACE;
+
+	if (child->pid)
+		kill(child->pid, SIGTERM);
+	while (!reap(child, status) && seconds() < until)
+		poll(NULL, 0, REAP_MS);
+	if (child->pid)
+		kill(child->pid, SIGKILL);
+	while (!reap(child, status))
+		poll(NULL, 0, REAP_MS);
+}
+
+static int follow(struct child *child, const struct foreground_request *r,
+	struct foreground_result *result, struct err *err)
+{
+	double until = r->timeout > 0 ? seconds() + r->timeout : 0;
+	bool ended = false;
+
+	while (!ended) {
+		poll(&(struct pollfd){child->out, POLLIN, 0}, 1,
+			child->out < 0 ? REAP_MS : POLL_MS);
+		ended = reap(child, &result->status);
+		if (!ended && until > 0 && seconds() >= until) {
+			result->timed_out = ended = true;
+			end(child, &result->status);
+		}
+		/* After its end, so that its last words are among what is passed on. */
+		if (pass(child, r->tail, &result->tail, err) < 0 || interrupt_check(err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the whole --------------------------------------------------------------------------- */
+
+static struct terminal remember_terminal(void)
+{
+	struct terminal terminal = {.fd = -1};
+
+	if (tcgetattr(STDIN_FILENO, &terminal.modes) == 0) {
+		terminal.fd = STDIN_FILENO;
+		terminal.flags = fcntl(STDIN_FILENO, F_GETFL);
+	}
+	return terminal;
+}
+
+/* From the background, tcsetattr would stop us: who put us there has the terminal. */
+static void restore_terminal(const struct terminal *terminal)
+{
+	if (terminal->fd < 0 || tcgetpgrp(terminal->fd) != getpgrp())
+		return;
+	tcsetattr(terminal->fd, TCSANOW, &terminal->modes);
+	if (terminal->flags >= 0)
+		fcntl(terminal->fd, F_SETFL, terminal->flags);
+}
+
+int foreground_run(
+	const struct foreground_request *request, struct foreground_result *result, struct err *err)
+{
+	struct terminal terminal = remember_terminal();
+	struct child child = {.name = request->argv[0], .out = -1};
+	int rc;
+
+	*result = (struct foreground_result){0};
+	if (request->file_count > MAX_FILES)
+		return err_set(err, ERR_USAGE, "%zu files are more than the %d a program can have",
+			request->file_count, MAX_FILES);
+	rc = start(&child, request, err);
+	if (!rc)
+		rc = follow(&child, request, result, err);
+	end(&child, &result->status);
+	cleanup_close(&child.out);
+	for (size_t i = 0; i < child.file_count; i++)
+		cleanup_close(&child.files[i]);
+	restore_terminal(&terminal);
+	if (rc < 0)
+		foreground_result_free(result);
+	return rc;
+}
+
+void foreground_result_free(struct foreground_result *result)
+{
+	buf_free(&result->tail);
+}
