@@ -6,6 +6,7 @@ local Plan = require "banger.guest.plan"
 local program = require "banger.guest.program"
 local rc_image = require "banger.guest.rc_image"
 local systemd_image = require "banger.guest.systemd_image"
+local udev = require "banger.guest.udev"
 
 local M = { detect_init = program.detect, systemd = require "banger.guest.systemd" }
 
@@ -26,13 +27,13 @@ M.ITEMS = {
   { name = "masks", help = "systemd: units that wait, ask or fail in such a machine" },
   { name = "wants", help = "systemd: units that are taken out of images for containers" },
   { name = "default-target", help = "systemd: default.target, where it is absent" },
-  { name = "console", help = "systemd: a login on the serial console" },
+  { name = "console", help = "systemd, OpenRC as PID 1: a login on the serial console" },
   { name = "inittab", help = "busybox, sysvinit: /etc/inittab where it is absent, and a login on the serial console" },
   { name = "runlevels", help = "OpenRC: the services that every machine needs are in their runlevels" },
   { name = "interfaces", help = "busybox, sysvinit, OpenRC: /etc/network/interfaces with lo, where it is absent" },
   { name = "securetty", help = "root may log in on the serial console, where /etc/securetty says who may" },
-  { name = "interface-names", help = "systemd: the first network interface stays eth0" },
-  { name = "environment", help = "systemd: the environment that is asked for, of all services" },
+  { name = "environment", help = "systemd: the environment that is asked for, for all services" },
+  { name = "interface-names", help = "udev leaves the first network interface its name eth0" },
   { name = "record", help = "/.banger/build.json: what was made and added" },
 }
 
@@ -234,11 +235,13 @@ local RC_SYSTEMS = { busybox = true, sysvinit = true, openrc = true }
 local function add_system(plan, config, init, options)
   if init.system == "systemd" then
     systemd_image.add(plan, config.platform.architecture, options)
-    return
   elseif RC_SYSTEMS[init.system] then
     rc_image.add(plan, config.platform.architecture, init, options)
   end
-  if init.system and #(options.environment or {}) > 0 and init.path ~= program.S6 then
+  if init.system and plan:begin "interface-names" then
+    udev.keep_names(plan)
+  end
+  if init.system and init.system ~= "systemd" and #(options.environment or {}) > 0 and init.path ~= program.S6 then
     plan:warn("environment is left out: %s passes none on", init.path)
   end
 end

@@ -173,8 +173,12 @@ describe("an image with OpenRC", function()
   end)
 
   it("as PID 1 starts its getty as a service", function()
-    assert.same({ DIRS[1], DIRS[2], DIRS[3], DIRS[4], "runlevels: symlink /etc/init.d/agetty.ttyS0 -> agetty",
-      "runlevels: symlink /etc/runlevels/default/agetty.ttyS0 -> /etc/init.d/agetty.ttyS0" }, (prepare(OPENRC_INIT)))
+    assert.same({ DIRS[1], DIRS[2], DIRS[3], DIRS[4], "console: symlink /etc/init.d/agetty.ttyS0 -> agetty",
+      "console: symlink /etc/runlevels/default/agetty.ttyS0 -> /etc/init.d/agetty.ttyS0" }, (prepare(OPENRC_INIT)))
+    local lines = prepare(OPENRC_INIT, {}, { autologin = true, items = { runlevels = false } })
+    assert.equal('console: file /etc/conf.d/agetty.ttyS0|agetty_options="--autologin root"|', lines[3])
+    assert.same({ "there is no /etc/init.d/agetty in the image: nobody can log in on the console" },
+      select(2, prepare(OPENRC_INIT, { without "/etc/init.d/agetty" })))
     assert.equal("openrc", select(3, prepare(OPENRC_INIT)).init.system)
   end)
 
@@ -230,6 +234,17 @@ describe("an image with sysvinit", function()
   it("says when there is nothing to start", function()
     local lines, warnings = prepare(SYSVINIT, { without "/etc/init.d/rc" })
     assert.same({ {}, { "there is no /etc/inittab, and nothing in the image that it could start" } }, { lines, warnings })
+  end)
+
+  it("has its network interface named as the kernel does", function()
+    local function names(change)
+      return (prepare(SYSVINIT, { change }, { items = { inittab = false } }))
+    end
+    assert.same({ "interface-names: symlink /etc/systemd/network/99-default.link -> /dev/null" },
+      names(program "/usr/lib/systemd/systemd-udevd"))
+    assert.same({ "interface-names: symlink /etc/udev/rules.d/80-net-name-slot.rules -> /dev/null" },
+      names(file("/lib/udev/rules.d/80-net-name-slot.rules", "x")))
+    assert.same({}, names(file("/lib/systemd/systemd-udevd", "no program")))
   end)
 
   it("that is none is left alone", function()

@@ -112,7 +112,7 @@ local function in_runlevel(plan, service)
   return false
 end
 
-local function runlevels(plan, image)
+local function runlevels(plan)
   for _, group in ipairs(SERVICES) do
     plan:absent_dir("/etc/runlevels/" .. group[1])
     for _, service in ipairs(group[2]) do
@@ -122,12 +122,21 @@ local function runlevels(plan, image)
       end
     end
   end
-  -- openrc-init has no inittab: its gettys are services, named by their terminal.
+end
+
+-- openrc-init has no inittab: its gettys are services, named by their terminal.
+local function getty_service(plan, image, options)
   local agetty <const> = "/etc/init.d/agetty"
-  if image.system == "openrc" and plan:is_program(agetty) then
-    local own = agetty .. "." .. image.tty
-    plan:replace_link(own, "agetty", "a login on the serial console")
-    plan:replace_link("/etc/runlevels/default/agetty." .. image.tty, own, "a login on the serial console")
+  if not plan:is_program(agetty) then
+    return plan:warn("there is no %s in the image: nobody can log in on the console", agetty)
+  end
+  local name = "agetty." .. image.tty
+  plan:replace_link("/etc/init.d/" .. name, "agetty", "a login on the serial console")
+  plan:replace_link("/etc/runlevels/default/" .. name, "/etc/init.d/" .. name, "a login on the serial console")
+  if options.autologin then
+    plan:own_file("/etc/conf.d/" .. name, 'agetty_options="--autologin root"\n', "root is to be logged in")
+  else
+    login.warn(plan)
   end
 end
 
@@ -161,7 +170,10 @@ function M.add(plan, architecture, init, options)
     end
   end
   if image.openrc and plan:begin "runlevels" then
-    runlevels(plan, image)
+    runlevels(plan)
+  end
+  if image.system == "openrc" and plan:begin "console" then
+    getty_service(plan, image, options)
   end
   if image.openrc and plan:begin "container-marks" then
     unmark(plan)

@@ -2,6 +2,7 @@
 ---login on the serial console, and nothing that waits for what such a machine has not.
 local login = require "banger.guest.login"
 local systemd = require "banger.guest.systemd"
+local udev = require "banger.guest.udev"
 
 local M = {}
 
@@ -100,13 +101,11 @@ local function default_target(plan)
   end
 end
 
-local UDEVD = { "/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd" }
-
 ---Whether udev runs, without which no device unit ever appears.
 ---@param plan banger.plan
 ---@return boolean
 function M.has_udev(plan)
-  return plan:find_program(UDEVD) ~= nil and systemd.find(plan, "systemd-udevd.service") ~= nil
+  return udev.is_there(plan) and systemd.find(plan, "systemd-udevd.service") ~= nil
 end
 
 local AGETTY = { "/sbin/agetty", "/usr/sbin/agetty", "/usr/bin/agetty" }
@@ -141,11 +140,6 @@ local function console(plan, architecture, options)
     login.warn(plan)
   end
   login.add_securetty(plan, serial.ttys)
-end
-
--- Without a policy for names the kernel's eth0 stays, which the command line names.
-local function interface_names(plan)
-  plan:absent_link("/etc/systemd/network/99-default.link", "/dev/null", "keeps the name eth0")
 end
 
 local function quote(text)
@@ -188,9 +182,6 @@ function M.add(plan, architecture, options)
     if plan:begin(step[1]) then
       step[2](plan, architecture, options)
     end
-  end
-  if M.has_udev(plan) and plan:begin "interface-names" then
-    interface_names(plan)
   end
   if #(options.environment or {}) > 0 and plan:begin "environment" then
     environment(plan, options.environment)
