@@ -170,6 +170,7 @@ describe("an image with OpenRC", function()
     assert.equal('container-marks: file /etc/rc.conf|# x|rc_sys=""|rc_y=1|', conf '# x\nrc_sys="docker"\nrc_y=1\n')
     assert.is_nil(conf '#rc_sys="docker"\nrc_sys=""\n')
     assert.is_nil(conf 'my_rc_sys="lxc"\n')
+    assert.is_nil(conf(("\n"):rep(1000000))) -- would take hours if it were quadratic
   end)
 
   it("as PID 1 starts its getty as a service", function()

@@ -211,6 +211,18 @@ describe("an image with systemd", function()
     assert.same(replaced, (prepare({ stub, unit, wanted, link("/etc/systemd/system/systemd-resolved.service", "/dev/null") }, options)))
   end)
 
+  it("says when a policy would stop the boot", function()
+    local policy = { path = "/etc/selinux/targeted/policy/policy.33", content = "x" }
+    local function warned(text, ...)
+      return select(2, prepare { file("/etc/selinux/config", text), ... })
+    end
+    assert.same({ "/etc/selinux/config says enforcing, and the image's files have no labels: "
+      .. "enforcing=0 on the kernel's command line lets it boot" }, warned("SELINUX=enforcing\nSELINUXTYPE=targeted\n", policy))
+    assert.same({}, warned("#SELINUX=enforcing\nSELINUX=permissive\nSELINUXTYPE=targeted\n", policy))
+    assert.same({}, warned "SELINUX=enforcing\nSELINUXTYPE=targeted\n")
+    assert.same({}, warned("SELINUX=enforcing\nSELINUXTYPE=../targeted\n", policy))
+  end)
+
   it("is given an environment for its services", function()
     assert.same({ 'environment: file /etc/systemd/system.conf.d/00-banger.conf [Manager]|DefaultEnvironment="A=1" "B=a \\"b\\" \\\\ 100%%"|' },
       (prepare({}, { environment = { "A=1", 'B=a "b" \\ 100%' } })))
@@ -350,6 +362,13 @@ WantedBy=other.target
     }, warnings)
     lines = enable("web", web("[Install]\nWantedBy=" .. ("x.target "):rep(100000)))
     assert.equal(2, #lines)
+    -- What would take hours if it were quadratic.
+    assert.equal(3, #enable("web", web("[Install]\nWantedBy=a.target" .. (" "):rep(900000) .. "x.target\n")))
+    local chain = {}
+    for i = 1, 300 do
+      chain[i] = file(("%su%d.service"):format(LIB, i), ("[Install]\nWantedBy=a.target\nAlso=u%d.service\n"):format(i + 1))
+    end
+    assert.equal(128, #enable("u1", chain))
     local entries = web "[Install]\nWantedBy=a.target\n"
     entries[2] = file("/etc/systemd/system/a.target.wants", "x")
     warnings = select(2, enable("web", entries))

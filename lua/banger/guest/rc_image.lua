@@ -145,7 +145,7 @@ end
 local function unmark(plan)
   local path <const> = "/etc/rc.conf"
   local found, text = plan:at(path), plan:text(path)
-  local changed, count = ("\n" .. (text or "")):gsub("\n(%s*)rc_sys=[^\n]*", '\n%1rc_sys=""')
+  local changed, count = ("\n" .. (text or "")):gsub("\n([ \t]*)rc_sys=[^\n]*", '\n%1rc_sys=""')
   if count > 0 and changed:sub(2) ~= text then
     plan:add({
       path = plan.rootfs:resolve(path), type = "file", content = changed:sub(2), mode = found.mode, uid = found.uid, gid = found.gid,

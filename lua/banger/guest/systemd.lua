@@ -14,6 +14,7 @@ local TYPES = {
 }
 local MAX_NAME <const> = 255
 local MAX_WORDS <const> = 64
+local MAX_UNITS <const> = 64 -- that one brings along
 
 ---A unit's name with its type; ".service" where it has none.
 ---@param text string
@@ -89,7 +90,8 @@ local LISTS = { WantedBy = true, RequiredBy = true, UpheldBy = true, Alias = tru
 ---@return string? instance # of a template, when it is enabled without one
 function M.install_of(text)
   local install, section, instance
-  for line in (text:gsub("\\\r?\n", " ") .. "\n"):gmatch "[ \t]*([^\n]-)[ \t\r]*\n" do
+  for raw in (text:gsub("\\\r?\n", " ") .. "\n"):gmatch "[ \t]*([^\n]*)\n" do
+    local line = raw:match "^.*%S" or ""
     local key, value = line:match "^([%w-]+)[ \t]*=[ \t]*(.*)$"
     if line:find "^%[.*%]$" then
       section = line
@@ -161,10 +163,10 @@ end
 
 -- `seen`: units that are done, or were begun.
 function enable(plan, unit, why, seen)
-  if seen[unit] then
+  if seen[unit] or #seen >= MAX_UNITS then
     return
   end
-  seen[unit] = true
+  seen[unit], seen[#seen + 1] = true, unit
   local path, masked = M.find(plan, unit)
   if masked then
     return plan:warn("%s is masked: it cannot be enabled", unit)

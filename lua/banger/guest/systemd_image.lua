@@ -142,6 +142,15 @@ local function console(plan, architecture, options)
   login.add_securetty(plan, serial.ttys)
 end
 
+-- Layers hold no labels, and without them an enforcing policy stops the boot.
+local function warn_of_selinux(plan)
+  local text = "\n" .. (plan:text "/etc/selinux/config" or "")
+  local policy = text:match "\nSELINUXTYPE=([%w_-]+)"
+  if text:find "\nSELINUX=enforcing" and policy and plan:is_dir(("/etc/selinux/%s/policy"):format(policy)) then
+    plan:warn "/etc/selinux/config says enforcing, and the image's files have no labels: enforcing=0 on the kernel's command line lets it boot"
+  end
+end
+
 local function quote(text)
   return '"' .. text:gsub('[\\"]', "\\%0"):gsub("%%", "%%%%") .. '"'
 end
@@ -186,6 +195,7 @@ function M.add(plan, architecture, options)
   if #(options.environment or {}) > 0 and plan:begin "environment" then
     environment(plan, options.environment)
   end
+  warn_of_selinux(plan)
 end
 
 return M
