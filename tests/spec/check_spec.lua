@@ -824,6 +824,63 @@ describe("a superblock", function()
   end)
 end)
 
+describe("e2fsck", function()
+  local host = require("banger.core").host
+  local stat, execute = host.stat, host.run
+  after_each(function() host.stat, host.run = stat, execute end)
+
+  -- What is found when it ends like this.
+  local function ends(result, super)
+    host.run = function()
+      return result.status and result or banger.error(result[1], result[2])
+    end
+    local tree = broken(function() end)
+    local found = {}
+    for _, finding in ipairs(check.run(tree, { superblock = super }, function(state) filesystem.fsck(state, "x.ext4") end).findings) do
+      if finding.id:find "fsck" then found[#found + 1] = check.line(finding) end
+    end
+    return found
+  end
+
+  it("is content", function()
+    assert.same({}, ends { status = 0, out = "x: 11/8192 files\n", err = "e2fsck 1.47.0 (5-Feb-2023)\n" })
+  end)
+
+  it("complains, and its first complaint is told without the question", function()
+    local passes = "Pass 1: Checking inodes, blocks, and sizes\n"
+    for said, told in pairs {
+      ["Inode 12 ref count is 7, should be 1.  Fix? no\n\nmore\n"] = "Inode 12 ref count is 7, should be 1",
+      ["Entry 'x' in / (2) has deleted/unused inode 14.  Clear? no\n"] = "Entry 'x' in / (2) has deleted/unused inode 14",
+      ["Free blocks count wrong (24210, counted=24209).\nFix? no\n"] = "Free blocks count wrong (24210, counted=24209)",
+      ["Inode 9 has a bad\27 name.  Clear inode? no\n"] = "Inode 9 has a bad\\x1b name",
+      [""] = "it does not say why",
+    } do
+      assert.same({ ("error: fsck: e2fsck finds errors: %s; run e2fsck -fy on it"):format(told) },
+        ends { status = 4, out = passes .. said, err = "" })
+    end
+    assert.same({ "warning: fsck: e2fsck finds errors: Free blocks count wrong; "
+      .. "run e2fsck -fy on it: they may be gone with the journal" },
+      ends({ status = 4, out = "Warning: skipping journal recovery because doing a read-only filesystem check.\n" .. passes
+        .. "Free blocks count wrong.\n", err = "" }, { uuid = "", label = "", clean = true, recover = true }))
+  end)
+
+  it("fails, hangs or says too much", function()
+    for _, status in ipairs { 8, 12, 16, 139 } do
+      assert.same({ "error: fsck: e2fsck could not check x.ext4: Superblock invalid; run e2fsck -fn on it to see all" },
+        ends { status = status, out = "", err = "e2fsck 1.47.0 (5-Feb-2023)\ne2fsck: Superblock invalid\n" })
+    end
+    assert.same({ "error: fsck: e2fsck could not check x.ext4: run env: took more than 21600 seconds; run e2fsck -fn on it to see all" },
+      ends { "io", "run env: took more than 21600 seconds" })
+    assert.has_error(function() ends { "interrupted", "stop" } end)
+  end)
+
+  it("is not installed", function()
+    host.stat = function() end
+    assert.same({ "warning: no-e2fsck: e2fsck is not installed: the file system's structure was not checked; "
+      .. "install e2fsprogs, or pass --no-fsck" }, ends { status = 0, out = "", err = "" })
+  end)
+end)
+
 describe("garbage", function()
   local PATHS = { "/etc/fstab", "/etc/inittab", "/etc/passwd", "/etc/group", "/etc/ld.so.conf", "/etc/machine-id", "/etc/resolv.conf",
     "/.banger/argv", "/.banger/env", "/.banger/cwd", "/.banger/user", "/.banger/native", "/.banger/build.json", "/sbin/init",
