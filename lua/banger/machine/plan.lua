@@ -48,6 +48,9 @@ function M.cmdline(monitor, kind, facts, options)
   end
   if kind == "microvm" and monitor == "qemu" then
     words[#words + 1] = "pci=off"
+  elseif kind == "q35" and monitor == "qemu" then
+    -- On a busy machine the kernel takes the emulated timer for broken, and panics.
+    words[#words + 1] = "no_timer_check"
   end
   if options.tsc_khz then
     words[#words + 1] = ("tsc_early_khz=%d"):format(options.tsc_khz)
