@@ -52,13 +52,21 @@ static bool is_compressed(const char *name)
 
 static void load(const char *name)
 {
+	bool compressed = is_compressed(name);
 	char path[MODULE_LONGEST];
 	int fd;
 
 	snprintf(path, sizeof(path), MODULES "/%s", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || (syscall(SYS_finit_module, fd, "", is_compressed(name) ? INFLATE : 0) < 0 &&
-			      errno != EEXIST))
+	if (fd >= 0 && (syscall(SYS_finit_module, fd, "", compressed ? INFLATE : 0) == 0 ||
+			       errno == EEXIST)) {
+		close(fd);
+		return;
+	}
+	/* Before Linux 5.17 it is a flag that is not known. */
+	if (compressed && (errno == EOPNOTSUPP || errno == EINVAL))
+		say("load module %s: this kernel does not inflate modules", name);
+	else
 		say("load module %s: %s", name, strerror(errno));
 	if (fd >= 0)
 		close(fd);

@@ -10,6 +10,8 @@
 local banger = require "banger"
 local core = require "banger.core"
 local contract = require "banger.guest"
+local cpio = require "banger.machine.cpio"
+local initramfs = require "banger.machine.initramfs"
 local engine = require "support.engine"
 local need = require "support.need"
 local sh = require "support.sh"
@@ -120,25 +122,40 @@ local LOGS = "build/boot"
 local KERNEL = "build/cache/kernel"
 
 function M.boot_reason()
-  return need.all(need.program "qemu-system-x86_64", need.program "busybox", need.program "modprobe", need.program "cpio",
+  return need.all(need.program "qemu-system-x86_64", need.program "busybox",
     not sh.exists(KERNEL .. "/kernel") and "no kernel in " .. KERNEL or nil)
 end
 
-local made = { dir = nil, paths = {} }
+local scratch, made = nil, {}
 
---- The initramfs of all boots, or one that names these files as modules besides.
----@param modules string[]?
----@param drivers string? instead of all that the tests need
-local function make_initramfs(modules, drivers)
-  local key = table.concat(modules or {}, "\0") .. "\0" .. (drivers or "")
-  if made.paths[key] then return made.paths[key] end
-  made.dir = made.dir or sh.scratch()
-  local program, path = made.dir:path "init", made.dir:fresh ".initramfs"
-  sh.write_file(program, core.resource "guest/banger-init-amd64")
-  local command = sh.line("tests/boot/make-initramfs.sh", KERNEL, program, path, table.unpack(modules or {}))
-  sh.check("DRIVERS=" .. sh.quote(drivers or "") .. " " .. command)
-  made.paths[key] = path
-  return path
+--- The initramfs of all boots, or one with other modules.
+---@param modules { [string]: string|false }? # names and content of modules besides; false: it is only named
+---@param without string? # the module's name that is left out
+local function make_initramfs(modules, without)
+  local key = (without or "") .. (modules and tostring(modules) or "")
+  if made[key] then return made[key] end
+  local version = sh.read_file(KERNEL .. "/version"):gsub("%s", "")
+  local files, order, entries = {}, {}, {}
+  for _, path in ipairs(initramfs.modules({ path = KERNEL .. "/kernel", modules = KERNEL .. "/lib/modules/" .. version }, "pci")) do
+    if path:match "([^/]*)%.ko" ~= without then
+      files[#files + 1] = path
+      order[#order + 1] = path:match "[^/]*$" .. "\0"
+    end
+  end
+  local archive = initramfs.make(core.resource "guest/banger-init-amd64", files)
+  for name, content in pairs(modules or {}) do
+    order[#order + 1] = name .. "\0"
+    if content then entries[#entries + 1] = cpio.file("modules/" .. name, content) end
+  end
+  -- Of two archives one after the other, the kernel unpacks the second over the first.
+  if modules then
+    table.insert(entries, cpio.file("modules/order", table.concat(order)))
+    archive = archive .. cpio.archive(entries)
+  end
+  scratch = scratch or sh.scratch()
+  made[key] = scratch:fresh ".initramfs"
+  sh.write_file(made[key], archive)
+  return made[key]
 end
 
 --- An ext4 image of the guest: a `scratch` image with one static binary, to which the
@@ -165,8 +182,8 @@ end
 --- Boots a guest with software emulation (BOOT_ACCEL: another way) and waits until the
 --- machine is off. `cmdline`: more for the kernel's command line; `memory` in MiB;
 --- `built`: the image is at the path already, and finds its init by itself; `modules`:
---- files that the initramfs names as modules, besides those of the drivers;
---- `drivers`: the names of those, instead of all that the tests need;
+--- name -> content of modules besides those of the drivers, false for one that is only
+--- named; `without`: the name of one that is left out;
 --- `network`: with an interface, in what QEMU calls so: in "user" 10.0.2.2 is this host;
 --- `disk`: a second disk's file;
 --- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
@@ -175,14 +192,15 @@ end
 ---@param path string the image, kept for the caller
 ---@return { out: string, exit: string?, seconds: number, log: string }
 function M.boot(name, spec, path)
-  local initramfs = make_initramfs(spec.modules, spec.drivers)
+  local initrd = make_initramfs(spec.modules, spec.without)
   sh.check("mkdir -p " .. LOGS)
   if not spec.built then M.image(path, spec) end
   local log = ("%s/%s.log"):format(LOGS, name)
   local words = { "timeout", "-k", "5", "55", "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg",
     "-m", tostring(spec.memory or 256), "-nodefaults", "-display", "none", "-serial", "file:" .. log, "-no-reboot",
-    "-monitor", "stdio", "-kernel", KERNEL .. "/kernel", "-initrd", initramfs,
-    "-append", "console=ttyS0 quiet panic=-1 " .. (spec.built and "" or "init=/.banger/init ") .. (spec.cmdline or "rw") }
+    "-monitor", "stdio", "-kernel", KERNEL .. "/kernel", "-initrd", initrd,
+    -- On a busy machine the kernel takes the emulated timer for broken.
+    "-append", "console=ttyS0 quiet panic=-1 no_timer_check " .. (spec.built and "" or "init=/.banger/init ") .. (spec.cmdline or "rw") }
   local function add(...) table.move({ ... }, 1, select("#", ...), #words + 1, words) end
   for _, disk in ipairs { path, spec.disk } do add("-drive", "file=" .. disk .. ",format=raw,if=virtio") end
   if spec.network then add("-netdev", spec.network .. ",id=net", "-device", "virtio-net-pci,netdev=net") end
