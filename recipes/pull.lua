@@ -85,7 +85,7 @@ if not options.no_inject then
   local files = recipes:put_files(rootfs, inject)
   build.guest = guest.prepare(rootfs, image_recipe.config(image.config, settings), settings)
   recipes:extend(rootfs, build)
-  recipes:call("after_plan", build.guest, rootfs, build)
+  recipes:change_plan(rootfs, build)
   inject(build.guest.entries)
   build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
   inject(plan.record(build))

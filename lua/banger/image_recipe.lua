@@ -1,6 +1,7 @@
 ---Image recipes: small Lua files that tweak what pull does, for an image. Their keys are
 ---in image_recipe/schema.lua; recipes/README.md is their manual.
 local core = require "banger.core"
+local entries = require "banger.image_recipe.entries"
 local files = require "banger.image_recipe.files"
 local guest = require "banger.guest"
 local match = require "banger.image_recipe.match"
@@ -344,6 +345,22 @@ function Recipes:call(hook, ...)
   end
 end
 
+---Let recipes change the plan.
+---@param rootfs banger.tree
+---@param build banger.build_plan
+---Raises what the hooks do, and `usage` for a plan that is none any more.
+function Recipes:change_plan(rootfs, build)
+  for _, recipe in ipairs(self.list) do
+    if recipe.values.after_plan then
+      sandbox.call(recipe, recipe.values.after_plan, build.guest, rootfs, build)
+      local message = entries.complete(build.guest.entries, recipe.name)
+      if message then
+        sandbox.fail(recipe, "after_plan", {}, message)
+      end
+    end
+  end
+end
+
 ---Whether any recipe says something of a key.
 ---@param key string
 ---@return boolean
@@ -361,12 +378,12 @@ local function append(list, more)
 end
 
 -- What cannot be put in names the recipe's line.
-local function inject_for(recipe, inject, entries, names)
-  local ok, problem = pcall(inject, entries)
+local function inject_for(recipe, inject, list, names)
+  local ok, problem = pcall(inject, list)
   if ok then
     return
   elseif core.is_error(problem) and (problem.code == "usage" or problem.code == "not_found" or problem.code == "io") then
-    for _, entry in ipairs(entries) do
+    for _, entry in ipairs(list) do
       local prefix = ("inject %s: "):format(entry.path)
       if problem.message:sub(1, #prefix) == prefix then
         sandbox.fail(recipe, entry.item, { names[entry] }, problem.message:sub(8), problem.code)
@@ -385,9 +402,9 @@ function Recipes:put_files(rootfs, inject)
   local done = {}
   for _, recipe in ipairs(self.list) do
     for _, step in ipairs(files.STEPS) do
-      local entries, names = step(rootfs, recipe)
-      inject_for(recipe, inject, entries, names)
-      append(done, entries)
+      local list, names = step(rootfs, recipe)
+      inject_for(recipe, inject, list, names)
+      append(done, list)
     end
   end
   return done
@@ -395,11 +412,11 @@ end
 
 local function unit_entries(rootfs, recipe, key, plan)
   for _, unit in ipairs(recipe.values[key] or {}) do
-    local entries, warnings = guest.systemd[key](rootfs, unit)
-    for _, entry in ipairs(entries) do
+    local list, warnings = guest.systemd[key](rootfs, unit)
+    for _, entry in ipairs(list) do
       entry.item, entry.by = key, recipe.name
     end
-    append(plan.entries, entries)
+    append(plan.entries, list)
     append(plan.warnings, warnings or {})
   end
 end

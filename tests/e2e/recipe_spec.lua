@@ -1,0 +1,392 @@
+-- Image recipes through `banger-lua pull`: which apply, who wins, what comes out, and
+-- what is left when it goes wrong.
+package.path = "tests/?.lua;" .. package.path
+local image = require "support.image"
+local oci = require "support.oci"
+local sh = require "support.sh"
+local tar = require "support.tar"
+
+local banger = sh.check("realpath " .. sh.quote(sh.banger())):gsub("\n$", "")
+local octal = function(text) return tonumber(text, 8) end
+local scratch
+
+local LAYER = {
+  tar.dir "etc/", tar.file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/srv:/bin/false\n"),
+  tar.file("etc/group", "root:x:0:\nweb:x:34:\n"), tar.file("etc/hostname", "own\n"),
+  tar.file("etc/app.conf", "old\n", { mode = octal "640", uid = 33, gid = 34 }),
+  tar.dir "bin/", tar.file("bin/sh", "", { mode = octal "755" }),
+}
+
+setup(function()
+  scratch = sh.scratch()
+  oci.write(scratch:path "layout", {
+    tag = "app", layers = { { tar = tar.archive(LAYER) } }, config = { config = { Cmd = { "/bin/sh" }, Env = { "A=image", "B=image" } } },
+  })
+  scratch:mkdir "config/banger/recipes"
+end)
+
+teardown(function()
+  scratch:remove()
+end)
+
+before_each(function()
+  sh.check(("cd %s && rm -rf out *.lua over config/banger/recipes && mkdir -p out config/banger/recipes"):format(sh.quote(scratch.dir)))
+end)
+
+local function write(files)
+  for name, text in pairs(files) do
+    local path = scratch:path(name)
+    sh.check("mkdir -p " .. sh.quote(path:match "^(.*)/"))
+    sh.write_file(path, text)
+  end
+end
+
+-- Runs in the scratch directory, where only the tests' own recipes are the user's.
+local function run(command, prepare)
+  local out, code = sh.run(("cd %s; export XDG_CONFIG_HOME=$PWD/config HOME=$PWD/home; %s exec %s %s 2>err"):format(
+    sh.quote(scratch.dir), prepare or "", sh.quote(banger), command))
+  return { out = out, err = sh.read_file(scratch:path "err"), code = code }
+end
+
+local function pull(args, prepare)
+  return run("pull --progress none " .. args, prepare)
+end
+
+local function good(args, prepare)
+  local got = pull(args, prepare)
+  assert.same({ 0, "" }, { got.code, got.err })
+  return got.out
+end
+
+-- Whether these are all names in the output's directory.
+local function files(names)
+  return sh.check("ls -A " .. sh.quote(scratch:path "out")):gsub("\n", " ") == (names == "" and "" or names .. " ")
+end
+
+local function tree(name)
+  local path = scratch:path("out/" .. (name or "x"))
+  assert.is_true(image.fsck(path))
+  return image.read(path)
+end
+
+local function plan_of(args)
+  return require "cjson".decode(good("--json --dry-run " .. args .. " oci:layout:app out/x"))
+end
+
+local function refused(code, message, args, prepare)
+  local got = pull(args, prepare)
+  assert.same({ out = "", err = "banger-lua: " .. message .. "\n", code = code }, got)
+  assert.is_true(files "")
+end
+
+-- ---- which apply, and who wins -------------------------------------------------------------
+
+describe("recipes", function()
+  it("of the user apply by themselves when they match, in the order of their names", function()
+    write {
+      ["config/banger/recipes/b.lua"] = "match = 'oci:*:app'", ["config/banger/recipes/a.lua"] = "match = { 'nginx', 'oci:lay*' }",
+      ["config/banger/recipes/c.lua"] = "match = 'oci:*:other'", ["config/banger/recipes/d.lua"] = "error 'no recipe of images'",
+      ["config/banger/recipes/e.txt"] = "match = 'oci:*'", ["config/banger/recipes/.f.lua"] = "match = 'oci:*'",
+    }
+    assert.same({ "a", "b" }, plan_of "".recipes)
+    assert.same({}, plan_of "--no-image-recipes".recipes)
+    assert.same({ "c" }, plan_of "--no-image-recipes --recipe c".recipes)
+    assert.same({ "a", "b", "c" }, plan_of "--recipe c --recipe a".recipes)
+  end)
+
+  it("are found in ~/.config without XDG_CONFIG_HOME", function()
+    write { ["home/.config/banger/recipes/mine.lua"] = "match = 'oci:*'" }
+    assert.same({ "mine" }, require "cjson".decode(good("--json --dry-run oci:layout out/x", "unset XDG_CONFIG_HOME;")).recipes)
+    sh.check("rm -r " .. sh.quote(scratch:path "home"))
+  end)
+
+  it("of the user go before those that are built in, and stand for them", function()
+    write { ["config/banger/recipes/slim.lua"] = "hostname = 'mine'" }
+    good "-q --recipe slim oci:layout out/x"
+    assert.equal("mine\n", tree()["etc/hostname"].content)
+  end)
+
+  it("with a mistake name it, and nothing is made", function()
+    write { ["config/banger/recipes/a.lua"] = "match = 'oci:*'\nlabl = 'x'" }
+    refused(1, scratch.dir .. "/config/banger/recipes/a.lua:2: unknown key 'labl'; did you mean 'label'?", "oci:layout out/x")
+  end)
+
+  it("are refused when nobody has them", function()
+    refused(2, "nosuch.lua: there is no such recipe", "--recipe nosuch.lua oci:layout out/x")
+    refused(1, "-D x: no recipe that applies has such a variable; the recipes that apply have no variables", "-D x=1 oci:layout out/x")
+    refused(1, "-D: 'x' is no NAME=VALUE (see --help)", "-D x oci:layout out/x")
+  end)
+
+  it("give way to the command line", function()
+    write { ["r.lua"] = [[size = "128M" label = "recipe" hostname = "recipe" init = "none" cmdline = "quiet" guest = { hosts = false }]] }
+    good "-q --recipe r.lua oci:layout out/x"
+    assert.equal("134217728\n", sh.check("stat -c %s " .. scratch:path "out/x"))
+    assert.equal("recipe\n", sh.check("blkid -o value -s LABEL " .. scratch:path "out/x"))
+    local first = tree()
+    assert.equal("recipe\n", first["etc/hostname"].content)
+    assert.is_nil(first["etc/hosts"])
+    assert.is_nil(first[".banger/init"])
+    good "-q --recipe r.lua --free 1M --label line --hostname line --init banger --without fstab oci:layout out/x"
+    local second = tree()
+    assert.is_true(tonumber((sh.check("stat -c %s " .. scratch:path "out/x"))) < 134217728)
+    assert.equal("line\n", sh.check("blkid -o value -s LABEL " .. scratch:path "out/x"))
+    assert.equal("line\n", second["etc/hostname"].content)
+    assert.is_not_nil(second[".banger/init"])
+    assert.is_nil(second["etc/fstab"])
+    assert.is_nil(second["etc/hosts"])
+  end)
+
+  it("count more the later they come", function()
+    write {
+      ["a.lua"] = "use = 'base.lua' hostname = 'a' inject['/x'] = 'a' environment = { A = 'a' } cmdline = 'a'",
+      ["b.lua"] = "hostname = 'b' inject['/x'] = 'b' environment = { C = 'b' } cmdline = 'b'",
+      ["base.lua"] = "hostname = 'base' inject = { ['/x'] = 'base', ['/y'] = 'base' } environment = { A = 'base', D = 'base' }",
+    }
+    good "-q --recipe a.lua --recipe b.lua oci:layout out/x"
+    local made = tree()
+    assert.same({ "b\n", "b", "base" }, { made["etc/hostname"].content, made.x.content, made.y.content })
+    assert.equal("A=image\0B=image\0A=a\0C=b\0D=base\0", made[".banger/env"].content)
+    local record = require "cjson".decode(made[".banger/build.json"].content)
+    assert.same({ "base", "a", "b" }, record.recipes)
+    assert.same({ "a", "b" }, record.cmdline)
+  end)
+
+  it("take variables from -D, the last of two", function()
+    write { ["r.lua"] = "hostname = var('host-name', 'h') inject['/n'] = tostring(var('n', 1) + 1)" }
+    good "-q --recipe r.lua -D host-name=x -D n=5 -D n=7 oci:layout out/x"
+    local made = tree()
+    assert.same({ "x\n", "8" }, { made["etc/hostname"].content, made.n.content })
+  end)
+end)
+
+-- ---- the plan --------------------------------------------------------------------------------
+
+describe("--dry-run", function()
+  it("prints the plan and writes nothing", function()
+    write { ["r.lua"] = [[
+      local port = var("port", 80, "Where it listens.")
+      free = "1M" cmdline = "quiet" remove = "/etc/app.conf"
+      inject = { ["/a\n"] = "secret", ["/b"] = { symlink = "a" } }
+      debugfs = { { "rm", "/b" } }
+      function after_flatten() end
+      function after_mkext4() error "is not called" end
+    ]] }
+    local out = good "--dry-run --recipe r.lua -D port=81 oci:layout:app out/x"
+    assert.is_true(files "")
+    for _, line in ipairs {
+      "image      oci:layout:app", "platform   linux/amd64", "recipes    r", "variable   port=81  Where it listens. (r)",
+      "hook       after_flatten (r, line 5)", "hook       after_mkext4 (r, line 6)", "cmdline    quiet", "size       the contents, and 1.0 MiB free",
+      "debugfs    rm /b", "  remove                 /etc/app.conf  (remove, by r: asked for)",
+      "  file     0644 0:0      /a\\x0a  (inject, by r: asked for)", "  symlink  - 0:0         /b -> a  (inject, by r: asked for)",
+      "  char     0600 0:0      /dev/console  (devices: is absent)",
+    } do
+      assert.is_truthy(("\n" .. out):find("\n" .. line .. "\n", 1, true), line .. "\nis not in\n" .. out)
+    end
+    assert.is_nil(out:find("secret", 1, true))
+  end)
+
+  it("is JSON with --json", function()
+    write { ["r.lua"] = "local on = var('on', true, 'Help.')\nsize = '1G'\nremove = '/etc/app.conf'\nfunction after_plan() end" }
+    local plan = plan_of "--recipe r.lua -D on=no"
+    assert.same({ { recipe = "r", name = "on", value = false, help = "Help." } }, plan.variables)
+    assert.same({ { recipe = "r", hook = "after_plan", line = 4 } }, plan.hooks)
+    assert.equal(1073741824, plan.size)
+    assert.same({ path = "/etc/app.conf", type = "remove", item = "remove", by = "r", why = "asked for" }, plan.entries[1])
+  end)
+
+  it("fails as the build would", function()
+    write { ["r.lua"] = "\ninject['/x'] = { content = '', owner = 'nobody' }" }
+    refused(1, "r.lua:2: inject: /x: the image has no user 'nobody'", "--dry-run --recipe r.lua oci:layout out/x")
+  end)
+end)
+
+it("--print-plan prints the plan, and then the image is made", function()
+  local out = good "--print-plan oci:layout out/x"
+  assert.matches("^image      oci:layout\n.*\n  dir      0755 0:0      /dev  %(directories: is absent%)\n.*\npath     out/x\n", out)
+  assert.is_true(files "x")
+end)
+
+it("--without refuses what is no item", function()
+  refused(1, "there is no item 'hsts' to inject; did you mean 'hosts'? (see --help)", "--without hsts oci:layout out/x")
+end)
+
+it("--no-inject leaves recipes' files out", function()
+  write { ["r.lua"] = "inject['/x'] = 'x' remove = '/etc' users = { { name = 'dev' } }" }
+  good "-q --no-inject --recipe r.lua oci:layout out/x"
+  local made = tree()
+  assert.same({ false, "own\n", false }, { made.x ~= nil, made["etc/hostname"].content, made[".banger"] ~= nil })
+end)
+
+-- ---- what comes out ------------------------------------------------------------------------
+
+describe("the image", function()
+  it("has files and users as the recipe says", function()
+    write {
+      ["r.lua"] = [[
+        users = { { name = "dev", authorized_keys = "me.pub" } }
+        inject = {
+          ["/home/dev/x"] = { content = "x", owner = "dev" }, ["/etc/app.conf"] = { append = "more\n" },
+          ["/usr/bin/tool"] = { file = "over/tool" }, ["/"] = { dir = "over", owners = { ["/opt"] = "web" } },
+        }
+        remove = "/etc/host*"
+        debugfs = { { "set_inode_field", "/home/dev/x", "mode", "0100604" } }
+      ]],
+      ["me.pub"] = "ssh-ed25519 AAAAC3 me\n", ["over/tool"] = "#!/bin/sh\n", ["over/opt/x y"] = "",
+    }
+    sh.check("chmod 700 " .. scratch:path "over/tool")
+    good "-q --recipe r.lua oci:layout out/x"
+    local made = tree()
+    local function same(path, mode, uid, gid, content)
+      local node = made[path] or {}
+      assert.same({ path, mode, uid, gid, content },
+        { path, node.mode and ("%o"):format(node.mode & 4095), node.uid, node.gid, content and node.content })
+    end
+    same("home/dev", "700", 1000, 1000)
+    same("home/dev/x", "604", 1000, 1000, "x")
+    same("home/dev/.ssh", "700", 1000, 1000)
+    same("home/dev/.ssh/authorized_keys", "600", 1000, 1000, "ssh-ed25519 AAAAC3 me\n")
+    same("etc/app.conf", "640", 33, 34, "old\nmore\n")
+    same("etc/shadow", "600", 0, 0, "dev:*:::::::\n")
+    same("etc/group", "644", 0, 0, "root:x:0:\nweb:x:34:\ndev:x:1000:\n")
+    same("usr/bin/tool", "755", 0, 0, "#!/bin/sh\n")
+    same("tool", "755", 0, 0, "#!/bin/sh\n")
+    same("opt", "755", 33, 34)
+    same("opt/x y", "644", 0, 0, "")
+    same("etc/hostname", "644", 0, 0, "banger\n")
+  end)
+
+  local RECIPE = [[
+    users = { { name = "b" }, { name = "a", groups = "web" } }
+    inject = { ["/"] = { dir = "over" }, ["/z"] = "z", ["/y"] = { append = "y" } }
+    environment = { C = 1, A = 2, B = 3 } remove = "/etc/*.conf"
+    debugfs = { { "set_inode_field", "/z", "mode", "0100600" } }
+    function after_flatten(rootfs) inject["/list"] = table.concat(rootfs:list "/etc", " ") end
+    function before_mkext4(rootfs) banger.inject(rootfs, { { path = "/late", content = "late" } }) end
+    function after_mkext4() end
+  ]]
+
+  it("is the same bytes whoever makes it, from wherever, whenever", function()
+    write { ["r.lua"] = RECIPE, ["over/b/c"] = "c", ["over/a"] = "a", ["config/other/r.lua"] = RECIPE }
+    sh.check("ln -s nowhere " .. scratch:path "over/l")
+    good "-q --recipe r.lua oci:layout out/x"
+    sh.check(("cd %s && cp -r over config/other/ && chmod -R o-rwx,g-rwx over config/other && touch -h -d 2001-01-01 over/* over"):format(
+      sh.quote(scratch.dir)))
+    good("-q --recipe ./r.lua oci:layout out/y", "umask 077; export TZ=Asia/Tokyo;")
+    good("-q --recipe config/other/r.lua oci:layout out/z", "export LC_ALL=C.UTF-8;")
+    local x, y, z = sh.sha256(scratch:path "out/x", scratch:path "out/y", scratch:path "out/z")
+    assert.same({ x, x }, { y, z })
+    assert.equal("late", tree().late.content)
+    assert.equal("app.conf group hostname passwd", tree().list.content)
+  end)
+
+  it("is the same with a finishing step as without", function()
+    write { ["r.lua"] = "function after_mkext4() end" }
+    good "-q oci:layout out/x"
+    local plain = sh.sha256(scratch:path "out/x")
+    good "-q --no-image-recipes --without record oci:layout out/y"
+    good "-q --without record --recipe r.lua oci:layout out/x"
+    local x, y = sh.sha256(scratch:path "out/x", scratch:path "out/y")
+    assert.equal(y, x)
+    assert.not_equal(plain, x)
+  end)
+end)
+
+-- ---- hooks ---------------------------------------------------------------------------------
+
+describe("hooks", function()
+  it("get the build, and are called in their order", function()
+    write { ["r.lua"] = [[
+      local function say(...)
+        local words = table.pack(...)
+        for i = 1, words.n do words[i] = tostring(words[i]) end
+        io.stdout:write(table.concat(words, " "), "\n")
+      end
+      size = "128M"
+      function after_resolve(build) say("after_resolve", build.image.digest, #build.image.layers, build.out) end
+      function after_flatten(rootfs, build) say("after_flatten", rootfs:read("/etc/hostname"), build.settings.size) end
+      function after_plan(plan, rootfs, build)
+        say("after_plan", plan.init.kind, rootfs:exists "/dev/null", build.guest == plan)
+        plan.entries[#plan.entries + 1] = { path = "/mine", content = "mine" }
+        for _, entry in ipairs(plan.entries) do
+          if entry.path == "/etc/hosts" then entry.content = "changed\n" end
+        end
+      end
+      function before_mkext4(rootfs) say("before_mkext4", rootfs:read "/mine") end
+      function after_mkext4(path, build)
+        local tree <close> = banger.open(path)
+        say("after_mkext4", tree:read "/mine", path ~= build.out, build.out)
+      end
+    ]] }
+    local digest = sh.read_file(scratch:path "layout/index.json"):match '"digest":"(sha256:%x+)"'
+    assert.equal(("after_resolve %s 1 out/x\nafter_flatten own\n 134217728\nafter_plan banger false true\nbefore_mkext4 mine\n" ..
+      "after_mkext4 mine true out/x\n%s\n"):format(digest, digest), good "-q --recipe r.lua oci:layout out/x")
+    assert.equal("changed\n", tree()["etc/hosts"].content)
+    assert.is_true(files "x")
+  end)
+
+  it("may add entries that say no more than they must", function()
+    write { ["r.lua"] = "function after_plan(plan) plan.entries[#plan.entries + 1] = { path = '/mine', target = 'x' } end" }
+    local out = good "--dry-run --recipe r.lua oci:layout out/x"
+    assert.is_truthy(out:find("\n  symlink  - 0:0         /mine -> x  (after_plan, by r: asked for)\n", 1, true), out)
+    good "-q --recipe r.lua oci:layout out/x"
+    assert.equal("x", tree().mine.target)
+  end)
+
+  local function fails(code, message, text)
+    it("that fail leave the older image as it was: " .. message, function()
+      write { ["r.lua"] = text, ["out/x"] = "older" }
+      local got = pull "-q --recipe r.lua oci:layout out/x"
+      assert.same({ out = "", err = "banger-lua: " .. message:gsub("%%s", scratch.dir) .. "\n", code = code }, got)
+      assert.equal("older", sh.read_file(scratch:path "out/x"))
+      assert.is_true(files "x")
+    end)
+  end
+  fails(1, "r.lua:2: no good", "function after_mkext4()\n error 'no good'\nend")
+  fails(1, "r.lua:2: no good", "function after_resolve()\n error 'no good'\nend")
+  fails(1, "r.lua:2: no good", "function before_mkext4()\n error 'no good'\nend")
+  fails(7, "r.lua:2: full", "function after_mkext4()\n banger.error('no_space', 'full')\nend")
+  fails(2, "r.lua:2: debugfs: %s/out/x: debugfs command 1 (set_inode_field /nosuch mode 0): /nosuch: File not found by ext2_lookup",
+    "\ndebugfs = { { 'set_inode_field', '/nosuch', 'mode', '0' } }")
+  fails(1, "r.lua:1: debugfs: %s/out/x: debugfs command 1 (nosuchcommand): not a command of debugfs that a batch can run",
+    "debugfs = { { 'nosuchcommand' } }")
+  fails(1, "r.lua:1: attempt to perform arithmetic on a nil value (local 'rootfs')", "function after_mkext4(_, _, rootfs) return rootfs + 1 end")
+  fails(1, "r.lua:2: after_plan: entry 1 is a string, not a table", "\nfunction after_plan(plan) plan.entries = { 'x' } end")
+  fails(1, "r.lua:2: after_plan: entry 1 has no path", "\nfunction after_plan(plan) plan.entries = { { content = 'x' } } end")
+  fails(1, "r.lua:1: after_plan: /x: mode: an integer expected, not a string",
+    "function after_plan(plan) plan.entries[2] = { path = '/x', content = 'x', mode = '0644' } end")
+  fails(1, "r.lua:1: after_plan: /x: 'contents' is no field of an entry; did you mean 'content'?",
+    "function after_plan(plan) plan.entries[1] = { path = '/x', contents = 'x' } end")
+  fails(1, "r.lua:1: after_plan: its entries are a nil, not a list", "function after_plan(plan) plan.entries = nil end")
+
+  for _, hook in ipairs { "after_flatten", "after_mkext4" } do
+    it("are ended by a signal, and nothing is left: " .. hook, function()
+      write { ["r.lua"] = ("function %s()\n local f = io.open('ready', 'w') f:close() while true do end\nend"):format(hook), ["out/x"] = "older" }
+      local _, code = sh.run(([[cd %s; rm -f ready; %s pull -q --recipe r.lua oci:layout out/x 2>err & pid=$!
+        while ! [ -e ready ]; do sleep 0.05; done; kill -TERM $pid; wait $pid]]):format(sh.quote(scratch.dir), sh.quote(banger)))
+      assert.same({ 143, "older" }, { code, sh.read_file(scratch:path "out/x") })
+      assert.is_true(files "x")
+    end)
+  end
+
+  it("do not put a file in the place of what is none", function()
+    write { ["r.lua"] = "function after_mkext4() end" }
+    sh.check(("cd %s && mkfifo out/pipe && mkdir out/dir && ln -s nowhere out/link"):format(sh.quote(scratch.dir)))
+    for name, message in pairs {
+      pipe = "out/pipe is not a regular file", dir = "out/dir is a directory; name a file in it",
+      link = "out/link is a symbolic link that leads nowhere",
+    } do
+      local got = pull("-q --recipe r.lua oci:layout out/" .. name)
+      assert.same({ "", 1 }, { got.out, got.code })
+      assert.matches(message, got.err:gsub("/[^ ]*/out/", "out/"), 1, true)
+    end
+    assert.is_true(files "dir link pipe")
+  end)
+
+  it("replace the file that a link leads to", function()
+    write { ["r.lua"] = "function after_mkext4() end", ["out/real"] = "older" }
+    sh.check(("cd %s && ln -s real out/link"):format(sh.quote(scratch.dir)))
+    good "-q --recipe r.lua oci:layout out/link"
+    assert.equal("real\n", sh.check("readlink " .. scratch:path "out/link"))
+    assert.is_not_nil(tree "real"["etc/hostname"])
+  end)
+end)
