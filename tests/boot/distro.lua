@@ -251,7 +251,8 @@ exit $code
 ---@class distro.options
 ---@field steps? distro.step[] # one after the other
 ---@field forward? { [1]: integer, [2]: integer } # port of the host, of the guest; there is a network then
----@field network? boolean # a network without that
+---@field network? boolean|"dhcp" # a network without that; "dhcp": nobody tells the guest its address
+---@field disks? string[] # more disks: /dev/vdb and on
 ---@field cmdline? string # more for the kernel's command line
 ---@field memory? integer # MiB
 ---@field seconds? integer # until the machine is cut off
@@ -275,7 +276,7 @@ function M.boot(name, path, options)
   local initramfs, init = scratch:fresh ".initramfs", scratch:fresh ".init"
   sh.write_file(init, core.resource "guest/banger-init-amd64")
   sh.check(("tests/boot/make-initramfs.sh %s %s %s"):format(KERNEL, init, initramfs))
-  local network = (options.forward or options.network) and "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3 " or ""
+  local network = options.network == "dhcp" and " " or (options.forward or options.network) and "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3 " or ""
   local words = { "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg", "-m", tostring(options.memory or 512),
     "-nodefaults", "-display", "none", "-no-reboot",
     "-chardev", ("pipe,id=console,path=%s.console,logfile=%s"):format(monitor, log), "-serial", "chardev:console",
@@ -283,6 +284,9 @@ function M.boot(name, path, options)
     "-mon", "chardev=monitor", "-kernel", KERNEL .. "/kernel", "-initrd", initramfs,
     "-drive", "file=" .. path .. ",format=raw,if=virtio",
     "-append", "console=ttyS0 loglevel=4 panic=-1 root=/dev/vda rw " .. network .. recorded(path) .. " " .. (options.cmdline or "") }
+  for _, disk in ipairs(options.disks or {}) do
+    table.move({ "-drive", "file=" .. disk .. ",format=raw,if=virtio" }, 1, 2, #words + 1, words)
+  end
   if network ~= "" then
     words[#words + 1] = "-nic"
     words[#words + 1] = "user,model=virtio-net-pci"

@@ -1,7 +1,9 @@
 -- An image as PostgreSQL's is: on the first boot its entrypoint makes a cluster in an empty
 -- data directory and serves it; the second boot finds it again.
 package.path = "tests/?.lua;" .. package.path
+local banger = require "banger"
 local distro = require "boot.distro"
+local image = require "support.image"
 local need = require "support.need"
 local sh = require "support.sh"
 
@@ -32,10 +34,18 @@ while ready < 2:
 ]]
 
 describe("an image of PostgreSQL", function()
-  it("makes its cluster, answers, stops cleanly, and has its data at the next boot", function()
+  it("with the recipe for it makes its cluster, answers, stops cleanly, and has its data at the next boot", function()
     local path, client, answer = scratch:path "postgres.ext4", scratch:path "client.py", scratch:path "answer"
-    local reason = distro.reason() or need.program "python3" or select(2, distro.pull("postgres", path, "--free 256M"))
+    local reason = distro.reason() or need.program "python3"
+      or select(2, distro.pull("postgres", path, "--recipe postgres -D space=256M -D password=secret"))
     if reason then return pending(reason) end
+    local tree, files <close> = image.read(path), banger.open(path)
+    local postgres = tonumber(files:read("/etc/passwd"):match "\npostgres:[^:]*:(%d+)")
+    -- The data are the server's, the password is the container's, and there is the space asked for.
+    assert.are.same({ 448, postgres }, { tree["var/lib/postgresql/data"].mode, tree["var/lib/postgresql/data"].uid })
+    assert.is_truthy(files:read "/.banger/env":find("POSTGRES_PASSWORD=secret\0", 1, true))
+    assert.are.equal("120\0", files:read "/.banger/stop-timeout")
+    assert.are.equal(256 * 1024 * 1024, files:df().free)
     sh.write_file(client, CLIENT)
     local port = distro.free_port()
     local function ask(query)
