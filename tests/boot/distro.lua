@@ -7,8 +7,6 @@
 --
 -- The names are those of distro.IMAGES. Their large layers are made once for a checkout by
 -- make-images.sh, their configs and small layers are here.
-local banger = require "banger"
-local cjson = require "cjson"
 local guest = require "boot.guest"
 local core = require "banger.core"
 local image = require "support.image"
@@ -226,82 +224,77 @@ function M.free_port()
   return tonumber((sh.check "python3 -c 'import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 0)); print(s.getsockname()[1])'"))
 end
 
+-- What is typed and what the monitor is told goes through pipes that this shell keeps open.
 local SCRIPT = [[
-log=%s; monitor=%s; seconds=%d
-mkfifo $monitor.in $monitor.out $monitor.console.in $monitor.console.out
+log=%s; pipe=%s
+mkfifo $pipe.keys $pipe.monitor.in $pipe.monitor.out
+exec 3<>$pipe.keys 4<>$pipe.monitor.out
 : >$log
-cat $monitor.console.out >/dev/null & reader=$!
-tell() { echo "$1" >$monitor.in; }
-keys() { printf '%%s\n' "$1" >$monitor.console.in; }
+tell() { echo "$1" >$pipe.monitor.in; }
+keys() { printf '%%s\n' "$1" >&3; }
 seen() { grep -qF -e "$1" $log; }
-timeout -k 5 $seconds %s >$log.qemu 2>&1 </dev/null & pid=$!
+%s <&3 >$pipe.out 2>&1 & pid=$!
 # Where the machine ends before it is as far, the rest is not waited for.
 until_true() { while ! eval "$1"; do kill -0 $pid 2>/dev/null || return 1; sleep 0.2; done; }
 %s
-wait $pid; code=$?
-kill $reader 2>/dev/null
-exit $code
+wait $pid
 ]]
 
 ---@class distro.step
 ---@field [1] string # the console shows this, or (with `check`) a shell condition
 ---@field check? boolean
----@field act? string # a shell command, `tell WORDS` gives QEMU's monitor a command, `keys LINE` types at the console
+---@field act? string # a shell command; `tell WORDS` gives QEMU's monitor a command, `keys LINE` types at the console
 
 ---@class distro.options
 ---@field steps? distro.step[] # one after the other
----@field forward? { [1]: integer, [2]: integer } # port of the host, of the guest; there is a network then
----@field network? boolean|"dhcp" # a network without that; "dhcp": nobody tells the guest its address
+---@field forward? { [1]: integer, [2]: integer } # port of the host, of the guest
+---@field network? false|"dhcp" # none; or nobody tells the guest its address
 ---@field disks? string[] # more disks: /dev/vdb and on
----@field cmdline? string # more for the kernel's command line
+---@field cmdline? string[] # more words for the kernel's command line
 ---@field memory? integer # MiB
+---@field run? string[] # more arguments for banger-lua run
 ---@field seconds? integer # until the machine is cut off
 
---- The words that the image's record gives for the kernel's command line.
-local function recorded(path)
-  local reader <close> = banger.open(path)
-  local record = reader:read("/.banger/build.json", { size = 65536 })
-  return record and table.concat(cjson.decode(record).cmdline, " ") or ""
+--- banger-lua run with its arguments.
+local function command(path, log, monitor, options)
+  local words = { sh.banger(), "run", path, "--kernel", KERNEL .. "/kernel", "--accel", os.getenv "BOOT_ACCEL" or "tcg",
+    "--log", log, "--timeout", tostring(options.seconds or 55), "--memory", ("%dM"):format(options.memory or 512) }
+  local function add(option, value)
+    words[#words + 1] = option
+    words[#words + 1] = value
+  end
+  if options.forward then add("--forward", ("%d:%d"):format(table.unpack(options.forward))) end
+  if options.network == false then words[#words + 1] = "--no-network" end
+  if options.network == "dhcp" then add("--append", "ip=off") end
+  for _, disk in ipairs(options.disks or {}) do add("--disk", disk) end
+  for _, word in ipairs(options.cmdline or {}) do add("--append", word) end
+  table.move(options.run or {}, 1, #(options.run or {}), #words + 1, words)
+  table.move({ "--", "-chardev", "pipe,id=monitor,path=" .. monitor, "-mon", "chardev=monitor" }, 1, 5, #words + 1, words)
+  return sh.line(table.unpack(words))
 end
 
---- Boots an image and waits until the machine is off. What the console says is in
---- build/boot/NAME.log, and in the error when the machine does not end by itself.
+--- Boots an image with banger-lua run and waits until the machine is off. What the console
+--- shows is in build/boot/NAME.log, and its end in the error when the machine does not end.
 ---@param name string of the log
 ---@param path string
----@param options distro.options
----@return { out: string, exit: string?, seconds: number, log: string, code: integer }
+---@param options? distro.options
+---@return { out: string, exit: string?, code: integer, seconds: number, log: string } # exit: banger-init's last line; code: of run
 function M.boot(name, path, options)
-  local log, monitor = ("%s/%s.log"):format(LOGS, name), scratch:fresh ".monitor"
+  options = options or {}
+  local log, pipe = ("%s/%s.log"):format(LOGS, name), scratch:fresh ".run"
   sh.check("mkdir -p " .. LOGS)
-  local initramfs, init = scratch:fresh ".initramfs", scratch:fresh ".init"
-  sh.write_file(init, core.resource "guest/banger-init-amd64")
-  sh.check(("tests/boot/make-initramfs.sh %s %s %s"):format(KERNEL, init, initramfs))
-  local network = options.network == "dhcp" and " " or (options.forward or options.network) and "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3 " or ""
-  local words = { "qemu-system-x86_64", "-M", "q35", "-accel", os.getenv "BOOT_ACCEL" or "tcg", "-m", tostring(options.memory or 512),
-    "-nodefaults", "-display", "none", "-no-reboot",
-    "-chardev", ("pipe,id=console,path=%s.console,logfile=%s"):format(monitor, log), "-serial", "chardev:console",
-    "-chardev", "pipe,id=monitor,path=" .. monitor,
-    "-mon", "chardev=monitor", "-kernel", KERNEL .. "/kernel", "-initrd", initramfs,
-    "-drive", "file=" .. path .. ",format=raw,if=virtio",
-    "-append", "console=ttyS0 loglevel=4 panic=-1 root=/dev/vda rw " .. network .. recorded(path) .. " " .. (options.cmdline or "") }
-  for _, disk in ipairs(options.disks or {}) do
-    table.move({ "-drive", "file=" .. disk .. ",format=raw,if=virtio" }, 1, 2, #words + 1, words)
-  end
-  if network ~= "" then
-    words[#words + 1] = "-nic"
-    words[#words + 1] = "user,model=virtio-net-pci"
-      .. (options.forward and (",hostfwd=tcp:127.0.0.1:%d-:%d"):format(table.unpack(options.forward)) or "")
-  end
   local steps = {}
   for i, step in ipairs(options.steps or {}) do
     steps[i] = ("until_true %s && { %s; }"):format(sh.quote(step.check and step[1] or "seen " .. sh.quote(step[1])), step.act or ":")
   end
   local before = core.host.clock()
-  local _, code = sh.run(SCRIPT:format(log, monitor, options.seconds or 55, sh.line(table.unpack(words)),
-    table.concat(steps, "\n")))
+  local _, code = sh.run(SCRIPT:format(log, pipe, command(path, log, pipe .. ".monitor", options), table.concat(steps, "\n")))
   local out = sh.read_file(log):gsub("\r\n", "\n")
-  if code ~= 0 then error(("%s: the machine ended with %d\n%s\n%s"):format(log, code, sh.read_file(log .. ".qemu"), out:sub(-3000)), 2) end
-  return { out = out, exit = out:match "banger%-init: (exit=[^\n]*)\n", seconds = core.host.clock() - before, log = log, code = code }
+  local exit = out:match "banger%-init: (exit=[^\n]*)\n"
+  if code ~= 0 and not exit then
+    error(("%s: banger-lua run ended with %d\n%s\n%s"):format(log, code, sh.read_file(pipe .. ".out"):sub(-500), out:sub(-3000)), 2)
+  end
+  return { out = out, exit = exit, code = code, seconds = core.host.clock() - before, log = log }
 end
 
 --- The console shows a text; else an error with its end.

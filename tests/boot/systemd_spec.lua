@@ -69,7 +69,6 @@ describe("a systemd image", function()
     banger.inject(path, { unit("report.service", UNIT) })
     banger.inject(path, { unit("planted.service", PLANTED) })
     local result = distro.boot("systemd", path, {
-      network = true,
       steps = { { "report end=" }, { "vm login: ", act = "tell 'sendkey ctrl-alt-delete'" } },
     })
     distro.assert_console("vm login: ", result)
