@@ -12,6 +12,7 @@
 #define STOP_SECONDS 10
 #define STOP_LONGEST 86400
 #define HOSTNAME_MAX 64
+#define ENV_MOST     8192 /* each is compared with each; nobody has so many */
 #define PATH_LONGEST 4096
 
 /* ---- signals ----------------------------------------------------------------------------- */
@@ -149,6 +150,9 @@ static int check(struct config *config, const char *dir, struct why *why)
 		return why_set(why, "%s/native: '%s' is not a path from /", dir, config->native);
 	if (config->argv.count ? !*config->argv.items[0] : !*config->native)
 		return why_set(why, "%s/argv: names no program", dir);
+	if (config->env.count > ENV_MOST)
+		return why_set(why, "%s/env: has %zu entries, which are more than %d", dir,
+			config->env.count, ENV_MOST);
 	if (strlen(config->hostname) > HOSTNAME_MAX)
 		return why_set(why, "%s/hostname: is longer than %d bytes", dir, HOSTNAME_MAX);
 	if (!*config->cwd)

@@ -10,7 +10,7 @@
  *                 are kept: "a", "", "b" is the bytes 61 00 00 62 00.
  *   env           "NAME=value" each: the image's Env, over PATH, HOME, HOSTNAME and
  *                 TERM that have defaults. One without a name or "=" is left out, with
- *                 a warning; of two with one name the later counts.
+ *                 a warning; of two with one name the later counts. At most 8192.
  *   cwd           one string: the image's WorkingDir, from "/" even if it does not say
  *                 so. It is made where it is missing. Default "/".
  *   user          one string: name|uid[:group|gid], the image's User. Default "0:0".

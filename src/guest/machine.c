@@ -260,6 +260,8 @@ static void close_disks(void)
 	while (text && (line = text_line(&rest)))
 		if (list_add(&lines, line) < 0)
 			break;
+	if (!text && mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		say("remount / read-only: %s", strerror(errno));
 	while (lines.count)
 		close_disk(lines.items[--lines.count]);
 	list_free(&lines);

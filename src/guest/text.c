@@ -60,6 +60,20 @@ void say(const char *fmt, ...)
 		return; /* there is nobody else to tell */
 }
 
+/* More room, up to what a text may have. */
+static char *grow(char *text, size_t *room, size_t len)
+{
+	char *more;
+
+	if (len > TEXT_MAX) {
+		errno = EFBIG;
+		return NULL;
+	}
+	more = realloc(text, *room + CHUNK + len);
+	*room += CHUNK + len;
+	return more;
+}
+
 /* The size that stat gives is no help: it is 0 in /proc. */
 static char *read_all(int fd, size_t *len)
 {
@@ -70,11 +84,10 @@ static char *read_all(int fd, size_t *len)
 	*len = 0;
 	while (n) {
 		if (*len + 1 >= room) {
-			char *more = realloc(text, room + CHUNK + *len);
+			char *more = grow(text, &room, *len);
 
 			if (!more)
 				break;
-			room += CHUNK + *len;
 			text = more;
 		}
 		n = read(fd, text + *len, room - *len - 1);
@@ -83,7 +96,8 @@ static char *read_all(int fd, size_t *len)
 		if (n > 0)
 			*len += (size_t)n;
 	}
-	if (n) {
+	if (n || *len > TEXT_MAX) {
+		errno = n ? errno : EFBIG;
 		free(text);
 		return NULL;
 	}
@@ -93,7 +107,7 @@ static char *read_all(int fd, size_t *len)
 
 char *text_read(const char *path, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO is empty, then */
 	size_t unused;
 	char *text;
 	int number;
@@ -139,11 +153,14 @@ char *text_line(char **rest)
 
 int list_add(struct list *list, char *item)
 {
-	char **more = realloc(list->items, (list->count + 2) * sizeof(*more));
+	/* Twice the room at each power of two: enough until the next. */
+	if (!(list->count & (list->count + 1))) {
+		char **more = realloc(list->items, 2 * (list->count + 2) * sizeof(*more));
 
-	if (!more)
-		return -1;
-	list->items = more;
+		if (!more)
+			return -1;
+		list->items = more;
+	}
 	list->items[list->count++] = item;
 	list->items[list->count] = NULL;
 	return 0;

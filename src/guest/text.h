@@ -18,8 +18,10 @@ int why_set(struct why *why, const char *fmt, ...) __attribute__((format(printf,
  * characters are escaped. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+#define TEXT_MAX (8 << 20)
+
 /* A file's bytes, with a zero byte after the last; the caller frees them. `len` may be
- * NULL. NULL with errno. */
+ * NULL. NULL with errno; EFBIG for one of more than TEXT_MAX bytes. */
 char *text_read(const char *path, size_t *len);
 
 /* 0 when the whole text is a decimal number of at most `max`; else -1. */

@@ -107,6 +107,46 @@ static void file_is_read_whole_whatever_its_size(void **state)
 	assert_int_equal(errno, ENOENT);
 }
 
+static void file_without_end_is_not_read(void **state)
+{
+	const char *path = unit_path("big");
+	size_t len;
+	char *text;
+
+	(void)state;
+	write_mode(path, "", 0, 0644);
+	assert_int_equal(truncate(path, 8 << 20), 0);
+	text = text_read(path, &len);
+	assert_non_null(text);
+	assert_int_equal(len, 8388608);
+	free(text);
+	assert_int_equal(truncate(path, (8 << 20) + 1), 0);
+	assert_null(text_read(path, &len));
+	assert_int_equal(errno, EFBIG);
+	assert_null(text_read("/dev/zero", NULL));
+	assert_int_equal(errno, EFBIG);
+	assert_int_equal(mkfifo(unit_path("fifo"), 0644), 0);
+	text = text_read(unit_path("fifo"), &len);
+	assert_string_equal(text, "");
+	free(text);
+}
+
+static void list_grows_as_it_has_to(void **state)
+{
+	struct list list = {0};
+	char item[] = "a";
+
+	(void)state;
+	for (size_t i = 1; i <= 5000; i++) {
+		assert_int_equal(list_add(&list, item), 0);
+		assert_int_equal(list.count, i);
+		assert_ptr_equal(list.items[i - 1], item);
+		assert_null(list.items[i]);
+	}
+	assert_string_equal(list.items[0], "a");
+	list_free(&list);
+}
+
 static void what_is_said_is_one_line(void **state)
 {
 	char line[128] = "";
@@ -254,6 +294,8 @@ static void configuration_without_a_program_is_refused(void **state)
 
 static void damaged_files_are_refused_by_name(void **state)
 {
+	char many[8193];
+
 	(void)state;
 	PUT("argv", "/app\0");
 	PUT("cwd", "/a\0/b\0");
@@ -269,6 +311,11 @@ static void damaged_files_are_refused_by_name(void **state)
 	PUT("stop-timeout", "0\0");
 	PUT("hostname", "0123456789012345678901234567890123456789012345678901234567890123-\0");
 	refuse("/etc/hostname: is longer than 64 bytes");
+	PUT("hostname", "");
+	memset(many, 0, sizeof(many));
+	put("env", many, sizeof(many));
+	refuse("/etc/env: has 8193 entries, which are more than 8192");
+	assert_int_equal(unlink(unit_path("etc/env")), 0);
 	mkdir(unit_path("etc/env"), 0755);
 	refuse("/etc/env: Is a directory");
 }
@@ -1094,6 +1141,8 @@ int main(void)
 		cmocka_unit_test(strings_end_in_zero_bytes_and_may_be_empty),
 		cmocka_unit_test(last_string_may_lack_its_zero_byte),
 		cmocka_unit_test(file_is_read_whole_whatever_its_size),
+		cmocka_unit_test(file_without_end_is_not_read),
+		cmocka_unit_test(list_grows_as_it_has_to),
 		cmocka_unit_test(what_is_said_is_one_line),
 		cmocka_unit_test_setup(argv_alone_is_a_configuration, empty_config),
 		cmocka_unit_test_setup(every_file_is_read, empty_config),
