@@ -24,6 +24,7 @@ M.ITEMS = {
   { name = "agent", help = "banger-init serves commands from the host, when that is asked for" },
   { name = "overlay", help = "the root file system stays as it is, when that is asked for" },
   { name = "machine-id", help = "systemd: an empty /etc/machine-id, for an id of the machine's own" },
+  { name = "updated", help = "systemd: /etc/.updated and /var/.updated, since the packages are set up" },
   { name = "masks", help = "systemd: units that wait, ask or fail in such a machine" },
   { name = "wants", help = "systemd: units that are taken out of images for containers" },
   { name = "default-target", help = "systemd: default.target, where it is absent" },

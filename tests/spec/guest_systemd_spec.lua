@@ -99,6 +99,22 @@ describe("an image with systemd", function()
     assert.same({}, (prepare { link("/var/lib/dbus/machine-id", "/etc/machine-id") }))
   end)
 
+  it("is told that its packages are set up, as old as /usr at least", function()
+    local function made(nsec, ...)
+      local _, _, plan = prepare { { path = "/usr", type = "dir", mtime = 1700000000 + nsec }, file("/etc/ld.so.cache", "x"),
+        file("/etc/passwd", "root:x:0:0::/:\n"), { path = "/var", type = "dir" }, ... }
+      local lines = {}
+      for i, entry in ipairs(plan.entries) do lines[i] = ("%s %s %s %d"):format(entry.item, entry.path, entry.content, entry.mtime) end
+      return lines
+    end
+    assert.same({ "updated /etc/.updated  1700000000", "updated /var/.updated  1700000000" }, made(0))
+    assert.same({ "updated /etc/.updated  1700000001", "updated /var/.updated  1700000001" }, made(0.5))
+    assert.same({ "updated /var/.updated  1700000000" }, made(0, file("/etc/.updated", "")))
+    assert.same({}, made(0, without "/etc/ld.so.cache"))
+    assert.same({}, made(0, without "/etc/passwd"))
+    assert.same({ "updated /etc/.updated  1700000000" }, made(0, without "/var", file("/var", "x")))
+  end)
+
   it("has units masked that wait or ask, where they exist", function()
     assert.same({
       "masks: symlink /etc/systemd/system/systemd-firstboot.service -> /dev/null",

@@ -43,6 +43,26 @@ local function machine_id(plan)
   end
 end
 
+-- systemd takes a /usr that is newer than these files for an upgrade, and where they are
+-- absent rebuilds the loader's cache, the hardware database and the journal's catalog on
+-- the first boot. A package manager has done all that when it made the image.
+local UPDATED = { "/etc/.updated", "/var/.updated" }
+
+local function updated(plan)
+  local usr = plan:at "/usr"
+  if not usr or not plan:is_file "/etc/ld.so.cache" or not plan:is_file "/etc/passwd" then
+    return
+  end
+  for _, path in ipairs(UPDATED) do
+    if not plan:entry_at(path) and plan:has_parent(path) then
+      plan:add({
+        path = path, type = "file", content = "", mode = tonumber("644", 8),
+        mtime = usr.mtime > 0 and usr.mtime + (usr.mtime_nsec > 0 and 1 or 0) or nil,
+      }, "is absent, which makes the first boot set up what the packages have set up")
+    end
+  end
+end
+
 -- What waits, asks or fails in a machine without a screen, a second boot loader or a
 -- network that somebody manages.
 local MASKED = {
@@ -182,6 +202,7 @@ end
 function M.add(plan, architecture, options)
   local steps = {
     { "machine-id", machine_id },
+    { "updated", updated },
     { "masks", masks },
     { "wants", wants },
     { "default-target", default_target },
