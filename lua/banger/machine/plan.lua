@@ -46,9 +46,7 @@ function M.cmdline(monitor, kind, facts, options)
   else
     table.move({ "quiet", "panic=-1" }, 1, 2, 2, words)
   end
-  if kind == "microvm" and monitor == "qemu" then
-    words[#words + 1] = "pci=off"
-  elseif kind == "q35" and monitor == "qemu" then
+  if kind == "q35" and monitor == "qemu" then
     -- On a busy machine the kernel takes the emulated timer for broken, and panics.
     words[#words + 1] = "no_timer_check"
   end
