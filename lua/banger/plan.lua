@@ -119,6 +119,20 @@ local function describe_size(settings)
   return "the contents, a tenth of them, and 64 MiB"
 end
 
+local function describe_variable(variable)
+  local help = variable.help ~= "" and "  " .. variable.help or ""
+  return ("%s=%s%s (%s)"):format(variable.name, tostring(variable.value), help, variable.recipe)
+end
+
+-- Words as debugfs reads them.
+local function describe_command(words)
+  local list = {}
+  for i, word in ipairs(words) do
+    list[i] = word:find '[%s"]' and '"' .. word:gsub('"', '""') .. '"' or word
+  end
+  return table.concat(list, " ")
+end
+
 local function head_rows(build)
   local plan, rows = build.guest, {}
   local function row(name, text)
@@ -131,7 +145,7 @@ local function head_rows(build)
     row("recipes", table.concat(build.recipes:names(), ", "))
   end
   for _, variable in ipairs(describe_variables(build.recipes)) do
-    row("variable", ("%s=%s  %s (%s)"):format(variable.name, tostring(variable.value), variable.help, variable.recipe))
+    row("variable", describe_variable(variable))
   end
   for _, hook in ipairs(describe_hooks(build.recipes)) do
     row("hook", ("%s (%s, line %d)"):format(hook.hook, hook.recipe, hook.line))
@@ -144,7 +158,7 @@ local function head_rows(build)
   end
   row("size", describe_size(build.settings))
   for _, command in ipairs(build.settings.debugfs) do
-    row("debugfs", table.concat(command, " "))
+    row("debugfs", describe_command(command))
   end
   return rows
 end
