@@ -87,10 +87,12 @@ function M:owner(owner)
   return uid, gid
 end
 
+local THIRD = "^[^:]*:[^:]*:(%d+)%f[:\0]"
+
 local function taken(lines)
   local ids = {}
   for _, line in ipairs(lines) do
-    local number = id(fields_of(line)[3])
+    local number = id(line:match(THIRD))
     if number then
       ids[number] = true
     end
@@ -139,9 +141,8 @@ end
 -- Whose a uid is, besides that name's.
 local function other_of(self, uid, name)
   for _, line in ipairs(self.passwd) do
-    local fields = fields_of(line)
-    if fields[1] ~= name and id(fields[3]) == uid then
-      return fields[1]
+    if id(line:match(THIRD)) == uid and line:sub(1, #name + 1) ~= name .. ":" then
+      return line:match "^[^:]*"
     end
   end
 end

@@ -100,7 +100,8 @@ local function candidates()
     end
   end
   for _, name in ipairs(own) do
-    if name:find "^[^.].*%.lua$" then
+    local st = name:find "^[^.].*%.lua$" and core.host.stat(dir .. "/" .. name)
+    if st and st.type == "file" then
       list[#list + 1] = from_file(dir .. "/" .. name)
     end
   end
@@ -154,9 +155,10 @@ function Loader:add(recipe, stack)
 end
 
 function Loader:add_matching(ref)
+  local quiet = setmetatable({ note = function() end }, { __index = self.globals })
   for _, recipe in ipairs(candidates()) do
     if says_match(recipe.text) then
-      self:run(recipe, {}) -- whether -D is for it shows then
+      sandbox.run(recipe, {}, quiet) -- whether -D is for it shows then
       for _, pattern in ipairs(recipe.values.match or {}) do
         if match.matches(pattern, ref) then
           self:add(recipe, {})
@@ -382,7 +384,7 @@ local function inject_for(recipe, inject, list, names)
   local ok, problem = pcall(inject, list)
   if ok then
     return
-  elseif core.is_error(problem) and (problem.code == "usage" or problem.code == "not_found" or problem.code == "io") then
+  elseif core.is_error(problem) and problem.code ~= "interrupted" and problem.code ~= "no_space" then
     for _, entry in ipairs(list) do
       local prefix = ("inject %s: "):format(entry.path)
       if problem.message:sub(1, #prefix) == prefix then

@@ -94,6 +94,13 @@ describe("recipes", function()
     assert.same({ "a", "b", "c" }, plan_of "--recipe c --recipe a".recipes)
   end)
 
+  it("are files: what else has such a name is left alone, and notes come once", function()
+    sh.check(("cd %s && mkdir d.lua && ln -s nowhere l.lua && mkfifo p.lua"):format(sh.quote(scratch:path "config/banger/recipes")))
+    write { ["config/banger/recipes/a.lua"] = "match = 'oci:*'\nnote 'hello'" }
+    local got = pull "-q oci:layout out/x"
+    assert.same({ 0, "banger-lua: hello\n" }, { got.code, got.err })
+  end)
+
   it("are found in ~/.config without XDG_CONFIG_HOME", function()
     write { ["home/.config/banger/recipes/mine.lua"] = "match = 'oci:*'" }
     assert.same({ "mine" }, require "cjson".decode(good("--json --dry-run oci:layout out/x", "unset XDG_CONFIG_HOME;")).recipes)

@@ -66,7 +66,8 @@ describe("rename", function()
   it("works on names without a directory, and at the root of one", function()
     sh.write_file(scratch:path "a", "x")
     local script = "require 'banger'.host.rename('a', 'b') require 'banger'.host.rename('./b', 'c//d')"
-    sh.check(("cd %s && mkdir c && %s -e %s"):format(sh.quote(scratch.dir), sh.check("realpath " .. sh.quote(sh.banger())):gsub("\n$", ""), sh.quote(script)))
+    local own = sh.check("realpath " .. sh.quote(sh.banger())):gsub("\n$", "")
+    sh.check(("cd %s && mkdir c && %s -e %s"):format(sh.quote(scratch.dir), sh.quote(own), sh.quote(script)))
     assert.equal("x", sh.read_file(scratch:path "c/d"))
   end)
 

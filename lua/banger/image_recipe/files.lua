@@ -10,6 +10,7 @@ local MAX_DEPTH = 64
 local PROGRAM = tonumber("100", 8)
 local MODES = { file = tonumber("644", 8), program = tonumber("755", 8), dir = tonumber("755", 8) }
 local MAX_TEXT = 16 * 1024 * 1024
+local MAX_ACCOUNTS = 4 * 1024 * 1024 -- of 60,000 people
 local MAX_KEYS = 1024 * 1024
 local PRIVATE = tonumber("700", 8)
 
@@ -28,13 +29,13 @@ local function fail_user(recipe, user, format, ...)
 end
 
 -- A text that will be written again: all of it, or nothing at all.
-local function read_text(rootfs, path)
+local function read_text(rootfs, path, limit)
   local found = rootfs:stat(path, { follow = true })
   if not found then
     return ""
   elseif found.type ~= "file" then
     return nil, ("%s is a %s in the image, not a file"):format(path, found.type)
-  elseif found.size > MAX_TEXT then
+  elseif found.size > (limit or MAX_TEXT) then
     return nil, ("%s has %d bytes, which no text of its kind has"):format(path, found.size)
   end
   return rootfs:read(path, { size = MAX_TEXT })
@@ -61,7 +62,7 @@ function Files:accounts(key)
     local texts = {}
     for _, file in ipairs(ACCOUNT_FILES) do
       local message
-      texts[file.name], message = read_text(self.rootfs, file.path)
+      texts[file.name], message = read_text(self.rootfs, file.path, MAX_ACCOUNTS)
       if message then
         sandbox.fail(self.recipe, key, {}, message)
       end
@@ -80,9 +81,12 @@ function Files:host_path(text)
   return self.recipe.dir .. "/" .. text
 end
 
--- Its attributes: what is said, what is there already, the default.
-function Files:attributes(path, want, mode)
+-- Its attributes: what is said, what one of its kind has there already, the default.
+function Files:attributes(path, kind, want, mode)
   local found = self.rootfs:stat(path, { follow = true })
+  if found and found.type ~= kind then
+    found = nil
+  end
   mode = want.mode and tonumber(want.mode, 8) or found and found.mode or mode
   if want.owner then
     local uid, gid = self:accounts("inject"):owner(want.owner)
@@ -94,8 +98,17 @@ function Files:attributes(path, want, mode)
   return mode, found and found.uid or 0, found and found.gid or 0
 end
 
+-- A link to a directory is what keeps /lib and the like in their places.
+function Files:check_place(entry)
+  local own = entry.type == "file" and self.rootfs:stat(entry.path)
+  if own and own.type == "symlink" and (self.rootfs:stat(entry.path, { follow = true }) or {}).type == "dir" then
+    fail(self, entry.path, "a link to a directory is in its place; remove it first, if that is meant")
+  end
+end
+
 function Files:add(entry, want, mode)
-  entry.mode, entry.uid, entry.gid = self:attributes(entry.path, want, mode)
+  self:check_place(entry)
+  entry.mode, entry.uid, entry.gid = self:attributes(entry.path, entry.type, want, mode)
   entry.item, entry.by, entry.why = "inject", self.recipe.name, "asked for"
   self.entries[#self.entries + 1], self.names[entry] = entry, self.given
 end

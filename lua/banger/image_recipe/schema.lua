@@ -18,8 +18,17 @@ local MAX_BYTES = 2 * 1024 ^ 4
 ---@field check_name? banger.recipe_check # of an element's name in a map
 ---@field help string
 
+local SHOWN = 200
+
+-- A value in a message: short, and without what would end it.
 local function kind_of(value)
-  return type(value) == "string" and ("'%s'"):format(value) or ("a %s"):format(type(value))
+  if type(value) ~= "string" then
+    return ("a %s"):format(type(value))
+  end
+  local shown = #value > SHOWN and value:sub(1, SHOWN) .. "..." or value
+  return ("'%s'"):format(shown:gsub("%c", function(char)
+    return ("\\x%02x"):format(char:byte())
+  end))
 end
 
 local function text(what, pattern, limit)
@@ -290,7 +299,7 @@ local function platform_name(value)
 end
 
 local function overlay(value)
-  if value == "tmpfs" or type(value) == "string" and value:find "^/dev/[%w/]+$" then
+  if value == "tmpfs" or type(value) == "string" and value:find "^/dev/%w[%w/_-]*$" then
     return value
   end
   return nil, ("'tmpfs' or a disk such as '/dev/vdb' expected, not %s"):format(kind_of(value))
