@@ -136,8 +136,8 @@ deps-test: deps
 $(O)/libbanger.a: $(CORE_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# The guest's sources, but for its main, are tested as a part of their test.
-$(O)/tests/test_guest: $(call objects,$(filter-out src/guest/init.c,$(GUEST_SRC)))
+# The guest's sources, but for its main, are tested as a part of their tests.
+$(O)/tests/test_guest $(O)/tests/test_agent: $(call objects,$(filter-out src/guest/init.c,$(GUEST_SRC)))
 
 $(O)/tests/%: tests/c/%.c $(O)/libbanger.a Makefile
 	$(call say,TEST,$@)

@@ -45,6 +45,7 @@ void bind_blob(lua_State *L);
 void bind_rootfs(lua_State *L);
 void bind_image(lua_State *L);
 void bind_archive(lua_State *L);
+void bind_agent(lua_State *L);
 void bind_host(lua_State *L);
 void bind_error(lua_State *L);
 

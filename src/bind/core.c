@@ -58,5 +58,6 @@ int luaopen_banger_core(lua_State *L)
 	bind_rootfs(L);
 	bind_image(L);
 	bind_archive(L);
+	bind_agent(L);
 	return 1;
 }

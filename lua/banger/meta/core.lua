@@ -10,6 +10,7 @@
 ---@field version string # of banger-lua, such as "0.1.0"
 ---@field prefix string # where it is installed, such as "/usr/local"
 ---@field host banger.host
+---@field agent banger.agent
 local core = {}
 
 ---An error of the world. `tostring` gives the message.
@@ -769,5 +770,73 @@ function host.foreground(argv, options) end
 ---local mine = "linux/" .. banger.host.arch()
 ---```
 function host.arch() end
+
+---Agents in machines: `banger-init agent`, at vsock, a virtio-serial port or a socket.
+---@class banger.agent
+core.agent = {}
+
+---Connect to the agent of a machine. `vsock:CID[:PORT]`; `unix:PATH`, the agent's own
+---socket or that of QEMU's virtio-serial port; `hybrid:PATH[:PORT]`, the vsock that
+---Firecracker and cloud-hypervisor have at a socket. The port is 1024 by default.
+---@param address string
+---@param options? { wait?: number } # wait: seconds that the machine has to get ready; without it, it has to be
+---@return banger.Agent
+---@example
+---```lua
+---local agent <close> = banger.agent.connect("vsock:3", { wait = 30 })
+---local result = agent:run { "uname", "-r" }
+---print(result.code, result.out)
+---```
+---Raises `usage` (no such kind of address, or an agent of another version), `not_found`
+---(no such socket), `network` (no agent answers), `interrupted`.
+function core.agent.connect(address, options) end
+
+---A connection to an agent, for one request at a time. Close it when done; what still
+---runs is hung up then.
+---@class banger.Agent
+local Agent = {}
+
+---@class banger.agent_command
+---@field [integer] string # the program and its arguments
+---@field env? string[] # "NAME=value", over the image's environment
+---@field cwd? string # default "/"
+---@field user? string # name|uid[:group|gid]; default root
+---@field input? string # what it reads; default nothing
+---@field timeout? number # seconds; default none
+---@field limit? integer # bytes of stdout, and of stderr; default 16 MiB
+---@field stdio? boolean # stdin, stdout and stderr are ours; nothing is collected then
+---@field no_stdin? boolean # with stdio: it has nothing to read
+---@field signals? boolean # what would interrupt us is passed on to it; three SIGINTs in a row still do
+---@field tty? boolean # with stdio: it gets a terminal, and ours passes on every key
+
+---@class banger.agent_result
+---@field code integer # the exit code; 128 + signal when that killed it; 127 not found, 126 not executable, 125 no such user or directory
+---@field signal? integer
+---@field out? string # without stdio
+---@field err? string
+
+---Run a command to its end. What it leaves behind is not waited for.
+---@param command banger.agent_command
+---@return banger.agent_result
+---Raises `io` (too much output, too late), `network`, `interrupted`; after these the
+---connection is closed and the command hung up. `usage` for more than 64 KiB of arguments.
+function Agent:run(command) end
+
+---Copy a file of the host into the machine, with its mode; root's. It appears whole or
+---not at all, and replaces a file that is there.
+---@param from string # on the host
+---@param guest string
+---Raises `not_found`, `usage` (not a regular file), `io` (with the machine's words), `network`, `interrupted`.
+function Agent:put(from, guest) end
+
+---Copy a file of the machine to the host, with its mode but for setuid, setgid and
+---sticky. It appears whole or not at all.
+---@param guest string
+---@param from string # on the host
+---Raises `not_found`, `io`, `network`, `interrupted`.
+function Agent:get(guest, to) end
+
+---Close the connection; more than once is fine.
+function Agent:close() end
 
 return core

@@ -1,0 +1,93 @@
+-- Runs a command in a machine whose agent listens, and copies files in and out:
+--
+--     banger-lua exec vsock:3 -- uname -a
+--     banger-lua exec unix:agent.sock --put site.conf /etc/site.conf
+--     banger-lua exec hybrid:firecracker.sock --wait 30 -- true
+--
+-- The exit code is the command's, 128+N where signal N killed it; stdin, stdout and
+-- stderr are its own, and so are the signals that would end this program.
+local argparse = require "argparse"
+local banger = require "banger"
+local cli = require "banger.cli"
+
+local WAIT_MAX = 86400
+
+local function seconds(text)
+  local number = tonumber(text)
+  if not number or number < 0 or number > WAIT_MAX then
+    return nil, ("--wait: '%s' is no number of seconds up to %d"):format(text, WAIT_MAX)
+  end
+  return number
+end
+
+local function variable(text)
+  if not text:find "^[^=]+=" then
+    return nil, ("--env: '%s' is not NAME=VALUE"):format(text)
+  end
+  return text
+end
+
+local parser = argparse("banger-lua exec", "Run a command in a machine that has an agent (see pull --agent), copy files in and out.")
+parser:usage "Usage: banger-lua exec [options] ADDRESS [-- COMMAND ARGUMENTS...]"
+parser:argument("address", "Where the agent is: vsock:CID[:PORT], unix:PATH (of a virtio-serial port's socket) or "
+  .. "hybrid:PATH[:PORT] (Firecracker's and cloud-hypervisor's vsock).")
+parser:option("--wait", "Seconds that the machine has to get ready; without it, it has to be."):convert(seconds)
+parser:option("-e --env", "NAME=VALUE, over the image's environment; may be repeated."):convert(variable):count "*"
+parser:option("-C --cwd", "The command's directory; default /.")
+parser:option("-u --user", "Whose it is: name|uid[:group|gid]; default root.")
+parser:flag("-t --tty", "It gets a terminal, and ours passes on every key.")
+parser:flag("-n --no-stdin", "It has nothing to read.")
+parser:option("--put", "Copy a file of the host into the machine, before the command runs; may be repeated.")
+  :args(2):argname { "HOST", "GUEST" }:count "*"
+parser:option("--get", "Copy a file of the machine to the host, after the command succeeded; may be repeated.")
+  :args(2):argname { "GUEST", "HOST" }:count "*"
+
+-- What follows the first "--" is the command's, whatever it looks like.
+local function split(args)
+  for i, word in ipairs(args) do
+    if word == "--" then
+      return table.pack(table.unpack(args, 1, i - 1)), table.pack(table.unpack(args, i + 1))
+    end
+  end
+  return args, {}
+end
+
+local ours, argv = split { ... }
+local options = cli.parse(parser, ours)
+if #argv == 0 and #options.put + #options.get == 0 then
+  banger.error("usage", "nothing to do: give a command after --, --put or --get")
+end
+if options.tty and not banger.host.isatty(0) then
+  banger.error("usage", "--tty: stdin is no terminal")
+end
+
+-- A terminal is what makes a program ask which one it is.
+local function environment()
+  local env = {}
+  if options.tty then
+    env[1] = "TERM=" .. (os.getenv "TERM" or "linux")
+  end
+  return table.move(options.env, 1, #options.env, #env + 1, env)
+end
+
+local code = 0
+do
+  local agent <close> = banger.agent.connect(options.address, { wait = options.wait })
+  for _, pair in ipairs(options.put) do
+    agent:put(pair[1], pair[2])
+  end
+  if #argv > 0 then
+    argv.env, argv.cwd, argv.user = environment(), options.cwd, options.user
+    argv.stdio, argv.signals, argv.tty, argv.no_stdin = true, true, options.tty, options.no_stdin
+    argv.n = nil
+    code = agent:run(argv).code
+  end
+  if code == 0 then
+    for _, pair in ipairs(options.get) do
+      agent:get(pair[1], pair[2])
+    end
+  end
+end
+if code ~= 0 then
+  os.exit(code, true)
+end
