@@ -98,6 +98,28 @@ local function told(own, options, init, nodes, architecture)
   return files, plan.entries, added, message
 end
 
+describe("a link that leads below a file, or in circles", function()
+  local guest = require "banger.guest"
+  -- What the plan warns of; all that it injects fits.
+  local function warned(...)
+    local rootfs <close> = rootfs_of { program "/app", ... }
+    local plan = guest.prepare(rootfs, config { Cmd = { "/app" } })
+    banger.inject(rootfs, plan.entries)
+    return plan.warnings
+  end
+
+  it("stops no plan", function()
+    assert.same({ "/tmp is a link that leads nowhere: left as it is" }, warned(link("/tmp", "/app/tmp")))
+    assert.same({ "/tmp is a link that leads nowhere: left as it is" },
+      warned(link("/tmp", "/a/tmp"), link("/a", "/b/c"), link("/b", "/app/d")))
+    assert.same({ "/tmp is a link that leads nowhere: left as it is" }, warned(link("/tmp", "/a/tmp"), link("/a", "a")))
+    assert.same({ "/dev is a link that leads nowhere: left as it is",
+      "/dev/console cannot be made a device: something else is there", "/dev/null cannot be made a device: something else is there" },
+      warned(link("/dev", "/app/dev")))
+    assert.same({}, warned(link("/tmp", "/a/tmp"), link("/a", "/b/c"), link("/b", "/d")))
+  end)
+end)
+
 describe("banger-init", function()
   it("is told what the image's config says", function()
     local files, entries = told {

@@ -28,7 +28,7 @@ local function directory(plan, want)
     return plan:warn("%s is a %s, not a directory: left as it is", want.path, found.type)
   end
   local path = plan:dangling_end(want.path)
-  if not path then
+  if not path or not plan:has_parent(path) then
     return plan:warn("%s is a link that leads nowhere: left as it is", want.path)
   end
   local why = path == want.path and "is absent" or want.path .. " is a link to it, and it is absent"

@@ -161,19 +161,26 @@ function Plan:dangling_end(path)
   return nil
 end
 
+-- Whether what is above a path is a directory, or can be made one, be it at the end of
+-- dangling links.
+local function has_parent(plan, path, hops)
+  repeat
+    path = parent_of(path)
+  until path == "/" or plan:entry_at(path)
+  local found = plan:at(path)
+  if found then
+    return found.type == "dir"
+  end
+  local target = plan:dangling_end(path)
+  return target ~= nil and hops < MAX_LINKS and has_parent(plan, target, hops + 1)
+end
+
 ---Whether something can be made at the path: what is above it is a directory, or can
 ---be made one.
 ---@param path string
 ---@return boolean
 function Plan:has_parent(path)
-  repeat
-    path = parent_of(path)
-  until path == "/" or self:entry_at(path)
-  local found = self:at(path)
-  if found then
-    return found.type == "dir"
-  end
-  return self:dangling_end(path) ~= nil
+  return has_parent(self, path, 0)
 end
 
 -- An empty file is filled where it is, through links, with the attributes it has.
