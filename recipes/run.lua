@@ -18,6 +18,7 @@ local qemu = require "banger.machine.qemu"
 
 local TIMED_OUT, PANICKED = 124, 125
 local MIB = 1024 * 1024
+local LEAST_MEMORY = 32 * MIB
 
 local function number(option, least, most)
   return function(text)
@@ -38,6 +39,29 @@ local function forward(text)
   return { host = port(from), guest = port(to) }
 end
 
+local function memory(text)
+  local bytes, message = cli.size "--memory"(text)
+  if bytes and bytes < LEAST_MEMORY then
+    bytes, message = nil, ("--memory: '%s' is too little: 32M at least"):format(text)
+  end
+  return bytes, message
+end
+
+local function timeout(text)
+  local seconds, message = cli.duration "--timeout"(text)
+  if seconds == 0 then
+    seconds, message = nil, ("--timeout: '%s' is no time to run for: more than 0 expected"):format(text)
+  end
+  return seconds, message
+end
+
+local function words(text)
+  if text:find "%c" then
+    return nil, "--append: control characters cannot be on a kernel's command line"
+  end
+  return text
+end
+
 local parser = argparse("banger-lua run", "Boot an ext4 image in a virtual machine; its exit code is that of the image's program.")
 parser:argument("image", "The image, as pull makes it, or any other ext4 file system.")
 parser:option("--kernel", "The kernel; default: the newest of this machine's that can be read.")
@@ -46,9 +70,10 @@ parser:option("--modules", "The kernel's modules, where they are not found besid
 parser:option("--machine", "What to boot on: q35 or microvm for amd64, virt for arm64."):choices { "q35", "microvm", "virt" }
 parser:option("--accel", "How: auto takes KVM where it works, and software emulation (tcg) where not.", "auto")
   :choices { "auto", "kvm", "tcg" }
-parser:option("--memory", "Memory, such as 512M.", "512M"):convert(cli.size "--memory")
+parser:option("--memory", "Memory, such as 512M.", "512M"):convert(memory)
 parser:option("--cpus", "Processors.", "1"):convert(number("--cpus", 1, 255))
-parser:option("--append", "Words for the kernel's command line; may be repeated."):count "*"
+parser:option("--append", "Words for the kernel's command line; may be repeated.")
+  :count("*"):convert(words)
 parser:option("--forward", "HOSTPORT:GUESTPORT, a TCP port of this machine's loopback that leads to one of the guest; may be repeated.")
   :count("*"):convert(forward)
 parser:flag("--no-network", "No network device.")
@@ -56,7 +81,7 @@ parser:option("--disk", "A file to be a further disk: vdb, vdc, ...; may be repe
 parser:option("--agent", "A socket to make here, behind which banger-init's agent listens.")
 parser:flag("--snapshot", "Write nothing into the disks: what the guest writes is gone afterwards.")
 parser:option("--timeout", "End the machine after so long, such as 90 or 5m; the exit code is 124 then.")
-  :convert(cli.duration "--timeout")
+  :convert(timeout)
 parser:option("--log", "Write what the console shows into a file too.")
 parser:option("--print-cmdline", "Boot nothing, print what would: a command line of qemu or cloud-hypervisor, a --config-file for firecracker.")
   :choices { "qemu", "firecracker", "cloud-hypervisor" }
@@ -79,6 +104,18 @@ local function note(format, ...)
   cli.note(format, ...)
 end
 
+local function write_file(path, data)
+  local file, message = io.open(path, "wb")
+  local ok = file
+  if file then
+    ok, message = file:write(data)
+    ok = file:close() and ok
+  end
+  if not ok then
+    banger.error("io", ("--initrd-out %s: %s"):format(path, message))
+  end
+end
+
 -- 1. Find out what the image is, and what boots it.
 local facts
 do
@@ -97,11 +134,13 @@ end
 -- 2. Give a kernel whose drivers are modules those, in an initramfs of banger-init.
 local bus = monitor == "firecracker" and "mmio" or monitor == "qemu" and qemu.bus(kind) or "pci"
 local archive = not options.initrd and initramfs.build(kernel, bus, arch) or nil
-if archive and options.initrd_out then
-  local file <close> = cli.check(io.open(options.initrd_out, "wb"))
-  cli.check(file:write(archive))
-  cli.check(file:close())
-elseif not options.initrd and not kernel.modules then
+if options.initrd then
+  plan.disk(options.initrd, "--initrd")
+elseif options.initrd_out and not archive then
+  banger.error("usage", "--initrd-out: no initramfs is made for this kernel")
+elseif options.initrd_out then
+  write_file(options.initrd_out, archive)
+elseif not kernel.modules then
   note("%s: its modules were not found (--modules DIR); virtio and ext4 have to be built in", kernel.path)
 end
 
@@ -112,6 +151,9 @@ for i, path in ipairs(options.disk) do
 end
 local has_network = monitor == "qemu" and not options.no_network
 local program, how, why = qemu.program(arch), options.accel, nil
+if not options.print_cmdline then
+  plan.installed(program, arch, os.getenv "PATH")
+end
 if how == "auto" and monitor == "qemu" then
   how, why = accel.choose(program, arch)
 end

@@ -93,6 +93,22 @@ function M.socket(path)
   return path
 end
 
+local PACKAGES = { amd64 = "qemu-system-x86", arm64 = "qemu-system-arm" }
+
+---A program has to be somewhere in PATH.
+---@param program string
+---@param arch string # that it is for
+---@param path? string # as $PATH has it
+---Raises `not_found`, with the package that has it.
+function M.installed(program, arch, path)
+  for dir in (path or ""):gmatch "[^:]+" do
+    if host.stat(dir .. "/" .. program) then
+      return
+    end
+  end
+  core.error("not_found", ("%s is not installed: on Debian and Ubuntu it is in the package %s"):format(program, PACKAGES[arch]))
+end
+
 ---Words as a shell takes them.
 ---@param argv string[]
 ---@return string
