@@ -9,10 +9,11 @@ local function temporary(path)
   return ("%s.%s.new"):format(path, noise:sub(8, 15))
 end
 
-local function update(info, path, temp)
+local function make(rootfs, temp, options, act)
+  local info = banger.mkext4(rootfs, temp, options)
+  act(temp)
   local image <close> = banger.open(temp)
   local df = image:df()
-  info.path = path
   for _, name in ipairs { "size", "used", "free", "inodes", "inodes_used", "inodes_free" } do
     info[name] = df[name] or info[name]
   end
@@ -29,8 +30,8 @@ end
 
 -- What mkext4 would say, which sees another name.
 local function check(path)
-  local found = banger.host.lstat(path)
-  if found and found.type == "symlink" then
+  local found = banger.host.stat(path)
+  if not found and banger.host.lstat(path) then
     banger.error("usage", ("output %s is a symbolic link that leads nowhere"):format(path))
   elseif found and found.type == "dir" then
     banger.error("usage", ("output %s is a directory; name a file in it"):format(path))
@@ -51,20 +52,19 @@ function M.mkext4(rootfs, path, options, act)
   if not act then
     return banger.mkext4(rootfs, path, options)
   end
-  path = banger.host.realpath(path) or path
   check(path)
-  local temp = temporary(path)
+  local real = banger.host.realpath(path) or path
+  local temp = temporary(real)
   local _ <close> = setmetatable({}, { __close = function()
     os.remove(temp)
   end })
-  local info = banger.mkext4(rootfs, temp, options)
-  local ok, problem = pcall(act, temp)
+  local ok, result = pcall(make, rootfs, temp, options, act)
   if not ok then
-    error(name_output(problem, temp, path), 0)
+    error(name_output(result, temp, path), 0)
   end
-  info = update(info, path, temp)
-  banger.host.rename(temp, path)
-  return info
+  banger.host.rename(temp, real)
+  result.path = path
+  return result
 end
 
 return M

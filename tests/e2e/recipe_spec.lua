@@ -298,6 +298,92 @@ describe("the image", function()
   end)
 end)
 
+-- A unit that multi-user.target wants, in an image that boots systemd.
+local function write_systemd()
+  oci.write(scratch:path "systemd", { config = { config = { Cmd = { "/sbin/init" } } }, layers = { { tar = tar.archive {
+    tar.dir "usr/", tar.dir "usr/lib/", tar.dir "usr/lib/systemd/", tar.file("usr/lib/systemd/systemd", "", { mode = octal "755" }),
+    tar.dir "usr/lib/systemd/system/", tar.dir "sbin/", tar.symlink("sbin/init", "../usr/lib/systemd/systemd"),
+    tar.file("usr/lib/systemd/system/web.service", "[Service]\nExecStart=/w\n[Install]\nWantedBy=multi-user.target\n"),
+    tar.file("usr/lib/systemd/system/old.timer", "[Timer]\nOnBootSec=1\n"),
+  } } } })
+end
+
+describe("units", function()
+  it("are enabled and masked, those of the recipe too", function()
+    write_systemd()
+    write { ["r.lua"] = [==[
+      enable = { "web", "own.service" } mask = "old.timer"
+      inject["/etc/systemd/system/own.service"] = "[Service]\nExecStart=/o\n[Install]\nWantedBy=basic.target\n"
+    ]==] }
+    assert.equal(0, pull "-q --recipe r.lua oci:systemd out/x".code) -- it lacks what a real one has, and says so
+    local made = tree()
+    assert.equal("/usr/lib/systemd/system/web.service", made["etc/systemd/system/multi-user.target.wants/web.service"].target)
+    assert.equal("/etc/systemd/system/own.service", made["etc/systemd/system/basic.target.wants/own.service"].target)
+    assert.equal("/dev/null", made["etc/systemd/system/old.timer"].target)
+    local by = {}
+    for _, entry in ipairs(require "cjson".decode(made[".banger/build.json"].content).injected) do
+      by[entry.path] = entry.by and entry.item .. " by " .. entry.by
+    end
+    assert.equal("mask by r", by["/etc/systemd/system/old.timer"])
+    assert.equal("enable by r", by["/etc/systemd/system/basic.target.wants/own.service"])
+  end)
+
+  it("that are not there are told, and the image is made", function()
+    write_systemd()
+    write { ["r.lua"] = "enable = 'nosuch'" }
+    local got = pull "-q --recipe r.lua oci:systemd out/x"
+    assert.equal(0, got.code)
+    assert.is_truthy(got.err:find("banger-lua: there is no unit nosuch.service in the image\n", 1, true), got.err)
+  end)
+end)
+
+-- ---- banger-lua recipes ---------------------------------------------------------------------
+
+describe("banger-lua recipes", function()
+  it("lists those that are built in and the user's", function()
+    write {
+      ["config/banger/recipes/mine.lua"] = "match = { 'a', 'b' } description = 'Mine.'", ["config/banger/recipes/tool.lua"] = "error 'no'",
+      ["config/banger/recipes/slim.lua"] = "match = 'c' description = 'My own.'",
+    }
+    local got = run "recipes"
+    assert.same({ 0, "" }, { got.code, got.err })
+    for _, line in ipairs { "mine           Mine. (by itself for a, b)", "slim           My own. (by itself for c)" } do
+      assert.is_truthy(("\n" .. got.out):find("\n" .. line .. "\n", 1, true), got.out)
+    end
+    assert.matches("\nsystemd  ", got.out)
+    assert.equal(1, select(2, ("\n" .. got.out):gsub("\nslim ", "")))
+    assert.is_nil(got.out:find("tool", 1, true))
+  end)
+
+  it("says what one can be told", function()
+    write { ["r.lua"] = "description = 'R.' local p = var('port', 80, 'Where.')" }
+    assert.same({ code = 0, err = "", out = "r              R.\npath           ./r.lua\n-D port=80\n    Where.\n" }, run "recipes ./r.lua")
+  end)
+
+  it("names the mistake of one", function()
+    write { ["r.lua"] = "\nsizee = 1" }
+    assert.same({ code = 1, out = "", err = "banger-lua: r.lua:2: unknown key 'sizee'; did you mean 'size'?\n" }, run "recipes r.lua")
+  end)
+
+  it("has a line for every key, and the manual knows them", function()
+    local got, manual, count = run "recipes --keys", sh.read_file "recipes/README.md", 0
+    for line in got.out:gmatch "[^\n]+" do
+      local name = assert(line:match "^([%w_]+) +%S", line)
+      assert.is_truthy(manual:find("%f[%w_]" .. name .. "%f[^%w_]"), name)
+      count = count + 1
+    end
+    assert.is_true(count >= 30, got.out)
+  end)
+
+  it("every one that is built in says what it is, and loads", function()
+    local list = require "cjson".decode(run "recipes --json".out)
+    assert.is_true(#list >= 7)
+    for _, recipe in ipairs(list) do
+      assert.is_truthy(recipe.description, recipe.name)
+    end
+  end)
+end)
+
 -- ---- hooks ---------------------------------------------------------------------------------
 
 describe("hooks", function()
@@ -343,7 +429,7 @@ describe("hooks", function()
     it("that fail leave the older image as it was: " .. message, function()
       write { ["r.lua"] = text, ["out/x"] = "older" }
       local got = pull "-q --recipe r.lua oci:layout out/x"
-      assert.same({ out = "", err = "banger-lua: " .. message:gsub("%%s", scratch.dir) .. "\n", code = code }, got)
+      assert.same({ out = "", err = "banger-lua: " .. message .. "\n", code = code }, got)
       assert.equal("older", sh.read_file(scratch:path "out/x"))
       assert.is_true(files "x")
     end)
@@ -352,9 +438,9 @@ describe("hooks", function()
   fails(1, "r.lua:2: no good", "function after_resolve()\n error 'no good'\nend")
   fails(1, "r.lua:2: no good", "function before_mkext4()\n error 'no good'\nend")
   fails(7, "r.lua:2: full", "function after_mkext4()\n banger.error('no_space', 'full')\nend")
-  fails(2, "r.lua:2: debugfs: %s/out/x: debugfs command 1 (set_inode_field /nosuch mode 0): /nosuch: File not found by ext2_lookup",
+  fails(2, "r.lua:2: debugfs: out/x: debugfs command 1 (set_inode_field /nosuch mode 0): /nosuch: File not found by ext2_lookup",
     "\ndebugfs = { { 'set_inode_field', '/nosuch', 'mode', '0' } }")
-  fails(1, "r.lua:1: debugfs: %s/out/x: debugfs command 1 (nosuchcommand): not a command of debugfs that a batch can run",
+  fails(1, "r.lua:1: debugfs: out/x: debugfs command 1 (nosuchcommand): not a command of debugfs that a batch can run",
     "debugfs = { { 'nosuchcommand' } }")
   fails(1, "r.lua:1: attempt to perform arithmetic on a nil value (local 'rootfs')", "function after_mkext4(_, _, rootfs) return rootfs + 1 end")
   fails(1, "r.lua:2: after_plan: entry 1 is a string, not a table", "\nfunction after_plan(plan) plan.entries = { 'x' } end")
@@ -389,10 +475,20 @@ describe("hooks", function()
     assert.is_true(files "dir link pipe")
   end)
 
+  it("that spoil the image leave nothing, and the message names the output", function()
+    write { ["r.lua"] = "function after_mkext4(path) io.open(path, 'w'):close() end", ["s.lua"] = "function after_mkext4(path) os.remove(path) end" }
+    refused(1, "out/x: not an ext4 image: it has only 0 bytes", "--recipe r.lua oci:layout out/x")
+    refused(2, "open out/x: No such file or directory", "--recipe s.lua oci:layout out/x")
+    local got = pull "--recipe r.lua --size 64K oci:layout out/x"
+    assert.same({ "", 7 }, { got.out, got.code })
+    assert.matches("^banger%-lua: out/x: the image needs at least %d+ bytes", got.err)
+    assert.is_true(files "")
+  end)
+
   it("replace the file that a link leads to", function()
     write { ["r.lua"] = "function after_mkext4() end", ["out/real"] = "older" }
     sh.check(("cd %s && ln -s real out/link"):format(sh.quote(scratch.dir)))
-    good "-q --recipe r.lua oci:layout out/link"
+    assert.matches("\npath     out/link\n", "\n" .. good "--recipe r.lua oci:layout out/link")
     assert.equal("real\n", sh.check("readlink " .. scratch:path "out/link"))
     assert.is_not_nil(tree "real"["etc/hostname"])
   end)

@@ -28,10 +28,10 @@ local function compile(glob)
 end
 
 -- The part before the first slash is a registry if it could be nothing else, as
--- in references; a star may be anything.
+-- in references; a star may be anything, at the beginning registries too.
 local function with_defaults(name)
   local first = name:match "^([^/]*)/"
-  if first and first:find "[.:*]" or first == "localhost" then
+  if name:find "^%*" or first and first:find "[.:*]" or first == "localhost" then
     return name
   end
   return "docker.io/" .. (first and "" or "library/") .. name
