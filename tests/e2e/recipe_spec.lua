@@ -166,6 +166,22 @@ describe("recipes", function()
   end)
 end)
 
+it("a path that -D gives is one of where the command is run, others are the recipe's", function()
+  write {
+    ["config/banger/recipes/r.lua"] = [[
+      local site = var("site", "site")
+      inject = { ["/a"] = { dir = site }, ["/b"] = { file = site .. "/f" }, ["/c"] = { file = "other" } }
+    ]],
+    ["config/banger/recipes/site/f"] = "the recipe's", ["config/banger/recipes/other"] = "other", ["over/site/f"] = "mine",
+  }
+  good "-q --recipe r -D site=over/site oci:layout out/x"
+  local made = tree()
+  assert.same({ "mine", "mine", "other" }, { made["a/f"].content, made.b.content, made.c.content })
+  good "-q --recipe r oci:layout out/x"
+  made = tree()
+  assert.same({ "the recipe's", "the recipe's", "other" }, { made["a/f"].content, made.b.content, made.c.content })
+end)
+
 -- ---- the plan --------------------------------------------------------------------------------
 
 describe("--dry-run", function()

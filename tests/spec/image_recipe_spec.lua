@@ -120,6 +120,11 @@ local mistakes = {
   { "inject['/x'] = 'x'\ninject['/x'].mode = '0600'", 2, "inject: what is in it can be replaced as a whole, not changed" },
   { "remove = { '/a', 'b' }", 1, "remove: a path in the image, from / on, expected, not 'b'" },
   { "remove = { '/a' }\nremove[3] = '/b'", 2, "remove is a list of 1: it has no '3'" },
+  { "remove = { '/a', '/b' }\nremove[1] = nil", 2, "remove is a list: table.remove leaves no hole in it" },
+  { "inject['/x'] = 'x'\nfor _, entry in pairs(inject) do\n entry.mode = '0600'\nend", 3,
+    "inject: what is in it can be replaced as a whole, not changed" },
+  { "users = { { name = 'a', groups = { 'b' } } }\nusers[1].groups[1] = 'x y'", 2,
+    "users: what is in it can be replaced as a whole, not changed" },
   { "remove.x = '/b'", 1, "remove is a list of 0: it has no 'x'" },
   { "enable = { 'ssh.service', 'a b' }", 1, "enable: the name of a systemd unit expected, not 'a b'" },
   { "mask = '../x'", 1, "mask: the name of a systemd unit expected, not '../x'" },
@@ -234,8 +239,11 @@ describe("the settings", function()
       assert(#remove == 2 and table.concat(remove, " ") == "/a /c")
       users = { { name = "a", groups = "b" } } users[2] = users[1]
       assert(#users == 2 and users[2].groups[1] == "b")
+      inject["/a"] = "" inject["/0"] = "" inject["/z"] = ""
       local names = {} for path in pairs(inject) do names[#names + 1] = path end
-      assert(#names == 2)
+      assert(table.concat(names, " ") == "/0 /a /x /y /z")
+      table.insert(remove, 1, "/0") table.remove(remove, 2) remove[#remove] = nil table.insert(remove, "/1") table.sort(remove)
+      assert(table.concat(remove, " ") == "/0 /1")
     ]]
   end)
 
@@ -263,7 +271,7 @@ describe("variables", function()
     local recipes = load_text(text, { host = "x", n = "7", on = "yes", half = ".25" })
     settings = recipes:settings()
     assert.same({ "x", 7, true, 1048576 }, { settings.hostname, settings.stop_timeout, settings.autologin, settings.free })
-    assert.same({ name = "n", value = 7, default = 5, help = "Seconds." }, recipes.list[1].variables[2])
+    assert.same({ name = "n", value = 7, default = 5, help = "Seconds.", given = true }, recipes.list[1].variables[2])
   end)
 
   it("of one name in two recipes are both set", function()

@@ -72,10 +72,22 @@ function Files:accounts(key)
   return self.known
 end
 
+-- Whether a path comes from the command line: it means what it means there.
+local function is_given(recipe, path)
+  for _, variable in ipairs(recipe.variables) do
+    local value = variable.given and variable.value
+    if value == path or type(value) == "string" and value ~= "" and path:sub(1, #value + 1) == value .. "/" then
+      return true
+    end
+  end
+  return false
+end
+
+-- Relative to the recipe, but for one that is built in.
 function Files:host_path(text)
   if text:sub(1, 2) == "~/" then
     return (os.getenv "HOME" or "~") .. text:sub(2)
-  elseif text:sub(1, 1) == "/" or not self.recipe.dir then
+  elseif text:sub(1, 1) == "/" or not self.recipe.dir or is_given(self.recipe, text) then
     return text
   end
   return self.recipe.dir .. "/" .. text

@@ -22,6 +22,7 @@ local M = {}
 ---@field value string|number|boolean
 ---@field default string|number|boolean
 ---@field help string
+---@field given boolean # by -D
 
 -- ---- where a mistake is -----------------------------------------------------------
 
@@ -105,10 +106,13 @@ local function unwrap(value)
 end
 
 local function check_element(recipe, name, key, value)
+  local spec = schema.keys[name]
   if value == nil then
+    if spec.kind == "list" and math.type(key) == "integer" and key < #recipe.values[name] then
+      fail_here(recipe, ("%s is a list: table.remove leaves no hole in it"):format(name))
+    end
     return key, nil
   end
-  local spec = schema.keys[name]
   local message, where
   if spec.kind == "list" and (math.type(key) ~= "integer" or key < 1 or key > #recipe.values[name] + 1) then
     return fail_here(recipe, ("%s is a list of %d: it has no '%s'"):format(name, #recipe.values[name], tostring(key)))
@@ -142,6 +146,21 @@ local function note_line(recipe, name)
   recipe.lines[name] = current_line("@" .. recipe.path)
 end
 
+-- What a recipe makes of a loop is the same every time.
+local function in_order(shown, store)
+  local names, at = {}, 0
+  for name in pairs(store) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return function()
+    at = at + 1
+    if names[at] ~= nil then
+      return names[at], shown[names[at]]
+    end
+  end
+end
+
 -- An element as it was checked; one that was changed would not be.
 local function frozen(recipe, name, element)
   if type(element) ~= "table" then
@@ -156,8 +175,8 @@ local function frozen(recipe, name, element)
     __len = function()
       return #element
     end,
-    __pairs = function()
-      return next, element
+    __pairs = function(self)
+      return in_order(self, element)
     end,
     __newindex = function()
       fail_here(recipe, ("%s: what is in it can be replaced as a whole, not changed"):format(name))
@@ -177,8 +196,8 @@ local function container(recipe, name, store)
     __len = function()
       return #store
     end,
-    __pairs = function()
-      return next, store
+    __pairs = function(self)
+      return in_order(self, store)
     end,
     __newindex = function(_, key, value)
       check_open(recipe, name)
@@ -230,7 +249,9 @@ local function declare(recipe, given, name, default, help)
       fail_here(recipe, ("-D %s=%s: %s"):format(name, given[name], message))
     end
   end
-  recipe.variables[#recipe.variables + 1] = { name = name, value = value, default = default, help = help or "" }
+  recipe.variables[#recipe.variables + 1] = {
+    name = name, value = value, default = default, help = help or "", given = given[name] ~= nil,
+  }
   return value
 end
 
