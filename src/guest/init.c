@@ -235,6 +235,8 @@ static int run(struct init *init, struct why *why, int *status)
 	};
 
 	agent_start();
+	if (init->machine)
+		button_open(&watch.button);
 	watch.program = fork();
 	if (watch.program < 0)
 		return why_set(why, "fork: %s", strerror(errno));

@@ -76,8 +76,16 @@ static bool asks_to_stop(const struct watch *watch, int number, const siginfo_t 
 {
 	if (number == SIGUSR1 || number == SIGUSR2)
 		return watch->machine;
+	if (button_owns(&watch->button, info))
+		return button_read(&watch->button);
 	return number == SIGTERM || number == SIGPWR ||
 	       (number == SIGINT && info->si_code == SI_KERNEL);
+}
+
+/* Whether a signal is not for us alone. */
+static bool is_passed_on(const struct watch *watch, int number, const siginfo_t *info)
+{
+	return number != SIGCHLD && !button_owns(&watch->button, info);
 }
 
 int watch_run(const struct watch *watch)
@@ -97,7 +105,7 @@ int watch_run(const struct watch *watch)
 				kill_at = now_ms() + watch->stop_seconds * SECOND;
 			stopping = true;
 			kill(watch->program, watch->stop_signal);
-		} else if (number != SIGCHLD) {
+		} else if (is_passed_on(watch, number, &info)) {
 			kill(watch->program, number);
 		}
 	}

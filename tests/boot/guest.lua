@@ -186,7 +186,7 @@ end
 --- named; `without`: the name of one that is left out;
 --- `network`: with an interface, in what QEMU calls so: in "user" 10.0.2.2 is this host;
 --- `disk`: a second disk's file;
---- `keys`: pressed once the console shows "READY", such as "ctrl-alt-delete".
+--- `keys`: what QEMU's monitor is told once the console shows "READY".
 ---@param name string of the log
 ---@param spec table
 ---@param path string the image, kept for the caller
@@ -207,7 +207,7 @@ function M.boot(name, spec, path)
   local qemu = sh.line(table.unpack(words))
   local keys = "exec sleep 60"
   if spec.keys then
-    keys = ("for i in $(seq 200); do grep -q READY %s && break; sleep 0.2; done; echo sendkey %s; exec sleep 60"):format(log, spec.keys)
+    keys = ("for i in $(seq 200); do grep -q READY %s && break; sleep 0.2; done; echo %s; exec sleep 60"):format(log, spec.keys)
   end
   sh.check(": >" .. log)
   local before = core.host.clock()

@@ -281,11 +281,22 @@ describe("a machine", function()
       argv = { BUSYBOX, "sh", "-c", [[
         echo as $(/bin/busybox id -u) >/dev/stdout; trap 'echo asked; exit 6' USR1; echo READY
         while :; do /bin/busybox sleep 0.2; done]] },
-      user = "1000:1000", stop_signal = "USR1", keys = "ctrl-alt-delete",
+      user = "1000:1000", stop_signal = "USR1", keys = "sendkey ctrl-alt-delete",
     }, path)
     assert_console("as 1000\n", result)
     assert_console("asked\n", result)
     assert_off("exit=6 signal=0 oom=0", result)
+  end)
+
+  it_boots("stops when the power button is pressed; other keys are nobody's signal", function(path)
+    local result = boot("button", {
+      argv = { BUSYBOX, "sh", "-c", [[
+        for s in USR1 USR2 IO HUP; do trap "echo got $s" $s; done; trap 'echo asked; exit 4' TERM; echo READY
+        while :; do /bin/busybox sleep 0.2; done]] },
+      keys = "sendkey a; echo sendkey ctrl; sleep 1; echo system_powerdown",
+    }, path)
+    assert_console("READY\nasked\n", result)
+    assert_off("exit=4 signal=0 oom=0", result)
   end)
 
   it_boots("stops on poweroff", function(path)

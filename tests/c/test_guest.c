@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "guest/button.h"
 #include "guest/cmdline.h"
 #include "guest/config.h"
 #include "guest/dhcp.h"
@@ -1076,6 +1077,57 @@ static void dhcp_answer_that_is_none_or_cut_is_refused(void **state)
 	assert_int_equal(dhcp.client, 7);
 }
 
+/* ---- the power button ------------------------------------------------------------------- */
+
+/* Events as Linux lays them out: 16 bytes of time, type, code, value. */
+#define EVENT(type, code, value) "tttttttttttttttt" type "\0" code "\0" value "\0\0\0"
+
+static bool pressed_by(const void *bytes, size_t len)
+{
+	struct button button = {.count = 1};
+	int ends[2];
+	bool pressed;
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(write(ends[1], bytes, len), len);
+	button.fds[0] = ends[0];
+	pressed = button_read(&button);
+	assert_false(button_read(&button));
+	close(ends[0]);
+	close(ends[1]);
+	return pressed;
+}
+
+#define PRESSED_BY(events) pressed_by(events, sizeof(events) - 1)
+
+static void power_button_is_told_from_other_keys(void **state)
+{
+	(void)state;
+	assert_true(PRESSED_BY(EVENT("\1", "\x74", "\1")));
+	assert_true(PRESSED_BY(
+		EVENT("\1", "\x1e", "\1") EVENT("\1", "\x74", "\1") EVENT("\0", "\0", "\0")));
+	assert_false(PRESSED_BY(EVENT("\1", "\x74", "\0")));
+	assert_false(PRESSED_BY(EVENT("\1", "\x74", "\2")));
+	assert_false(PRESSED_BY(EVENT("\1", "\x1e", "\1")));
+	assert_false(PRESSED_BY(EVENT("\2", "\x74", "\1")));
+	assert_false(pressed_by(EVENT("\1", "\x74", "\1"), 23));
+}
+
+static void only_signals_of_devices_are_the_buttons(void **state)
+{
+	struct button one = {.count = 1}, none = {0};
+	siginfo_t of_device = {.si_signo = SIGIO, .si_code = POLL_IN};
+	siginfo_t of_kill = {.si_signo = SIGIO, .si_code = SI_USER};
+	siginfo_t other = {.si_signo = SIGINT, .si_code = SI_KERNEL};
+
+	(void)state;
+	assert_true(button_owns(&one, &of_device));
+	assert_false(button_owns(&none, &of_device));
+	assert_false(button_owns(&one, &of_kill));
+	assert_false(button_owns(&one, &other));
+}
+
 /* ---- name servers ----------------------------------------------------------------------- */
 
 static const char pnp[] =
@@ -1183,6 +1235,8 @@ int main(void)
 		cmocka_unit_test(dhcp_asks_as_the_rfc_says),
 		cmocka_unit_test(dhcp_answer_is_read),
 		cmocka_unit_test(dhcp_answer_that_is_none_or_cut_is_refused),
+		cmocka_unit_test(power_button_is_told_from_other_keys),
+		cmocka_unit_test(only_signals_of_devices_are_the_buttons),
 		cmocka_unit_test(name_servers_go_where_there_are_none),
 		cmocka_unit_test(name_servers_of_an_earlier_boot_are_replaced),
 		cmocka_unit_test(name_servers_of_the_image_are_kept),

@@ -15,7 +15,7 @@ local ROOT = { pci = { "virtio_pci" }, mmio = { "virtio_mmio" } }
 local NEEDED = { "virtio_blk", "ext4" }
 -- What is good to have: the image seldom has modules of this kernel.
 local WELCOME = { "virtio_pci", "virtio_mmio", "virtio_net", "virtio_rng", "virtio_console", "overlay",
-  "vmw_vsock_virtio_transport", "af_packet" }
+  "vmw_vsock_virtio_transport", "af_packet", "button", "evdev" }
 
 local function join(...)
   local all = {}
