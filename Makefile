@@ -129,6 +129,7 @@ deps:
 deps-test: deps
 	@vendor/need test
 	@tests/boot/fetch-kernel.sh $(B)/cache/kernel
+	@tests/boot/fetch-arm64.sh $(B)/cache/kernel-arm64
 
 # ---- tests ---------------------------------------------------------------------
 # tests/c/test_X.c is a program of its own, linked with what it uses of the rooms.

@@ -10,6 +10,7 @@ local sh = require "support.sh"
 local tar = require "support.tar"
 
 local KERNEL = "build/cache/kernel/kernel"
+local KERNEL_ARM64 = "build/cache/kernel-arm64/kernel"
 local LOGS = "build/boot"
 local X = tonumber("755", 8)
 
@@ -29,10 +30,11 @@ local function busybox(name)
   return tar.file(name, sh.read_file((sh.check "command -v busybox":gsub("\n", ""))), { mode = X })
 end
 
-local function pull(entries, config)
+local function pull(entries, config, arch)
   local layout, path = scratch:fresh ".layout", scratch:fresh ".ext4"
-  oci.write(layout, { tag = "t", layers = { { tar = tar.archive(entries), compress = "gzip" } }, config = { config = config } })
-  sh.check(("%s pull -q oci:%s:t %s --free 8M"):format(sh.quote(sh.banger()), layout, path))
+  oci.write(layout, { tag = "t", layers = { { tar = tar.archive(entries), compress = "gzip" } }, config = { config = config },
+    platform = arch and { os = "linux", architecture = arch } })
+  sh.check(("%s pull -q --platform linux/%s oci:%s:t %s --free 8M"):format(sh.quote(sh.banger()), arch or "amd64", layout, path))
   return path
 end
 
@@ -49,8 +51,8 @@ end
 
 -- Where the files of a run are, and nothing else is.
 local function run_line(options, path)
-  return ("TMPDIR=%s %s run --kernel %s --accel %s --memory 256M %s %s"):format(scratch:mkdir "tmp", sh.quote(sh.banger()), KERNEL,
-    os.getenv "BOOT_ACCEL" or "tcg", options, path)
+  return ("TMPDIR=%s %s run %s --memory 256M %s %s"):format(scratch:mkdir "tmp", sh.quote(sh.banger()),
+    options:find "--kernel" and "" or ("--kernel %s --accel %s"):format(KERNEL, os.getenv "BOOT_ACCEL" or "tcg"), options, path)
 end
 
 local function run(name, path, options)
@@ -193,6 +195,30 @@ describe("a machine", function()
     assert_code(0, run("written", path))
     local file <close> = banger.open(path)
     assert.equal("text\n", file:read "/written")
+  end)
+
+  it_boots("is of the image's architecture", function()
+    if not sh.exists(KERNEL_ARM64) then return pending("no kernel " .. KERNEL_ARM64) end
+    local program = scratch:path "arm64"
+    sh.write_file(program .. ".c", "#include <stdio.h>\n#include <sys/utsname.h>\n"
+      .. "int main(int argc, char **argv) { struct utsname u; uname(&u); printf(\"%s %d %s\\n\", u.machine, argc, argv[1]); return 6; }\n")
+    sh.check(("aarch64-linux-gnu-gcc -static -Os -o %s %s.c"):format(program, program))
+    local path = pull({ tar.file("app", sh.read_file(program), { mode = X }) }, { Entrypoint = { "/app", "two words" } }, "arm64")
+    local result = run("arm64", path, "--kernel " .. KERNEL_ARM64)
+    assert_says("aarch64 2 two words\nbanger-init: exit=6 signal=0 oom=0\n", result)
+    assert_code(6, result)
+    assert.matches(": Linux [^,]*, virt, [kt]", result.err)
+    -- The kernel of another architecture is no use to it.
+    result = run("arm64-wrong", path)
+    assert.equal(("banger-lua: %s is for arm64, the kernel %s is for amd64: give another with --kernel\n"):format(path,
+      (sh.check("realpath " .. KERNEL):gsub("\n", ""))), result.err)
+    assert_code(5, result)
+  end, "qemu-system-aarch64", "aarch64-linux-gnu-gcc")
+
+  it_boots("is run by KVM only where that works", function()
+    local result = run("auto", image_of "exit 4", "--kernel " .. KERNEL)
+    assert_code(4, result)
+    assert.matches(", q35, [kt][vc][mg]", result.err)
   end)
 
   it_boots("runs by the command line that is printed", function()
