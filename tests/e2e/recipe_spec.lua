@@ -128,7 +128,7 @@ describe("recipes", function()
     write { ["r.lua"] = [[size = "128M" label = "recipe" hostname = "recipe" init = "none" cmdline = "quiet" guest = { hosts = false }]] }
     good "-q --recipe r.lua oci:layout out/x"
     assert.equal("134217728\n", sh.check("stat -c %s " .. scratch:path "out/x"))
-    assert.equal("recipe\n", sh.check("blkid -o value -s LABEL " .. scratch:path "out/x"))
+    assert.equal("recipe\n", sh.check("PATH=$PATH:/usr/sbin:/sbin blkid -o value -s LABEL " .. scratch:path "out/x"))
     local first = tree()
     assert.equal("recipe\n", first["etc/hostname"].content)
     assert.is_nil(first["etc/hosts"])
@@ -136,7 +136,7 @@ describe("recipes", function()
     good "-q --recipe r.lua --free 1M --label line --hostname line --init banger --without fstab oci:layout out/x"
     local second = tree()
     assert.is_true(tonumber((sh.check("stat -c %s " .. scratch:path "out/x"))) < 134217728)
-    assert.equal("line\n", sh.check("blkid -o value -s LABEL " .. scratch:path "out/x"))
+    assert.equal("line\n", sh.check("PATH=$PATH:/usr/sbin:/sbin blkid -o value -s LABEL " .. scratch:path "out/x"))
     assert.equal("line\n", second["etc/hostname"].content)
     assert.is_not_nil(second[".banger/init"])
     assert.is_nil(second["etc/fstab"])
@@ -471,7 +471,7 @@ describe("hooks", function()
     it("are ended by a signal, and nothing is left: " .. hook, function()
       write { ["r.lua"] = ("function %s()\n local f = io.open('ready', 'w') f:close() while true do end\nend"):format(hook), ["out/x"] = "older" }
       local _, code = sh.run(([[cd %s; rm -f ready; %s pull -q --recipe r.lua oci:layout out/x 2>err & pid=$!
-        while ! [ -e ready ]; do sleep 0.05; done; kill -TERM $pid; wait $pid]]):format(sh.quote(scratch.dir), sh.quote(banger)))
+        while ! [ -e ready ] && kill -0 $pid; do sleep 0.05; done; kill -TERM $pid; wait $pid]]):format(sh.quote(scratch.dir), sh.quote(banger)))
       assert.same({ 143, "older" }, { code, sh.read_file(scratch:path "out/x") })
       assert.is_true(files "x")
     end)

@@ -22,7 +22,8 @@ end
 
 -- Loads recipes that are given as texts by file name; those of `names` are asked for.
 local function load_files(texts, names, options)
-  local dir = scratch:mkdir(tostring(math.random(1 << 40)))
+  local dir = scratch:fresh()
+  sh.check("mkdir " .. sh.quote(dir))
   for name, text in pairs(texts) do
     if name:find "/" then
       sh.check("mkdir -p " .. sh.quote(dir .. "/" .. name:match "^(.*)/"))
@@ -396,6 +397,7 @@ describe("inject", function()
       ["/etc/motd"] = "symlink 0777 0:0 ../usr/lib/motd", ["/"] = "dir 0700 0:0",
     }, rootfs)
     assert.equal("v", rootfs:stat "/etc/app.conf".xattrs["user.k"])
+    assert.equal(tar.MTIME, rootfs:stat "/etc/app.conf".mtime)
   end)
 
   it("appends lines, through links, and keeps the rest", function()
@@ -442,7 +444,7 @@ describe("inject", function()
         modes = { ["/opt/*"] = "0700", ["/opt/keep"] = "0600", ["/lib/d"] = "0711" }, owners = { ["/opt/*"] = "1:2", ["/etc"] = "0:0" } }]],
       ["over/etc/app.conf"] = "new", ["over/lib/d/x"] = "x", ["over/opt/keep"] = "k", ["over/opt/tool"] = "t", ["over/opt/deep/er"] = "e",
     }, { "r.lua" })
-    sh.check(("cd %s/over && umask 077 && mkdir void && ln -s /nowhere opt/link && chmod 0 opt/keep"):format(sh.quote(dir)))
+    sh.check(("cd %s/over && umask 077 && mkdir void && ln -s /nowhere opt/link && chmod 0400 opt/keep"):format(sh.quote(dir)))
     local rootfs <close> = put(recipes, BASE)
     same({
       ["/etc"] = "dir 0755 0:0", ["/etc/app.conf"] = "file 0640 33:34 new", ["/lib"] = "symlink 0777 0:0 usr/lib",
@@ -488,6 +490,18 @@ describe("inject", function()
   refused("/lib: a link to a directory is in its place; remove it first, if that is meant", [[["/"] = { dir = "over" }]], "touch over/lib")
   refused("/dev0: nothing can be appended: /dev0 is a char in the image, not a file", [[["/dev0"] = { append = "x" }]])
   refused("/usr: nothing can be appended: /usr is a dir in the image, not a file", [[["/usr"] = { append = "x" }]])
+
+  local ADVICE = "; say debugfs = { { 'set_inode_field', '/f', 'mode', '0100644' } }, and uid and gid likewise"
+
+  it("does not change the mode of one of several names, or of too large a file", function()
+    local recipes = load_text [[inject["/f"] = { mode = "0600" }]]
+    assert.equal("r.lua:1: inject: /f: it has 2 names" .. ADVICE,
+      (problem_of(put, recipes, { tar.file("f", "x"), tar.hardlink("g", "f") })))
+    local huge = { type = "file", size = 256 * 1024 * 1024 + 1, nlink = 1, mode = 0, uid = 0, gid = 0, xattrs = {} }
+    local tree = { stat = function() return huge end, resolve = function(_, path) return path end }
+    assert.equal("r.lua:1: inject: /f: it is too large to be put in anew" .. ADVICE,
+      (problem_of(recipes.put_files, recipes, tree, function() end)))
+  end)
 
   it("is refused where a directory has too many in each other", function()
     local recipes, dir = load_files({ ["r.lua"] = [[inject["/x"] = { dir = "d" }]] }, { "r.lua" })

@@ -11,6 +11,7 @@ local PROGRAM = tonumber("100", 8)
 local MODES = { file = tonumber("644", 8), program = tonumber("755", 8), dir = tonumber("755", 8) }
 local MAX_TEXT = 16 * 1024 * 1024
 local MAX_ACCOUNTS = 4 * 1024 * 1024 -- of 60,000 people
+local MAX_COPY = 256 * 1024 * 1024 -- in memory
 local MAX_KEYS = 1024 * 1024
 local PRIVATE = tonumber("700", 8)
 
@@ -248,7 +249,7 @@ function Files:inject(given, want)
   end
 end
 
--- Only attributes: of what is there.
+-- Only attributes: of what is there. A file is put in anew, under that name alone.
 function Files:change(path, want)
   local found = self.rootfs:stat(path, { follow = true })
   if not found then
@@ -259,8 +260,13 @@ function Files:change(path, want)
     return self:add({ path = path, type = "dir" }, want, found.mode)
   elseif found.type ~= "file" then
     fail(self, path, "it is a %s, whose mode and owner stay", found.type)
+  elseif found.nlink > 1 or found.size > MAX_COPY then
+    fail(self, path, "it %s; say debugfs = { { 'set_inode_field', '%s', 'mode', '0100644' } }, and uid and gid likewise",
+      found.nlink > 1 and ("has %d names"):format(found.nlink) or "is too large to be put in anew", path)
   end
-  self:add({ path = path, type = "file", content = self.rootfs:read(path), xattrs = found.xattrs }, want, found.mode)
+  self:add({
+    path = path, type = "file", content = self.rootfs:read(path), xattrs = found.xattrs, mtime = found.mtime,
+  }, want, found.mode)
 end
 
 -- ---- removal ------------------------------------------------------------------------
