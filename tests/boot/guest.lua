@@ -13,6 +13,7 @@ local contract = require "banger.guest"
 local cpio = require "banger.machine.cpio"
 local initramfs = require "banger.machine.initramfs"
 local engine = require "support.engine"
+local image = require "support.image"
 local need = require "support.need"
 local sh = require "support.sh"
 local tar = require "support.tar"
@@ -217,6 +218,27 @@ function M.boot(name, spec, path)
   local out = sh.read_file(log):gsub("\r\n", "\n")
   if code ~= 0 then error(("%s: QEMU ended with %d\n%s\n%s"):format(log, code, said, out:sub(-2000)), 2) end
   return { out = out, exit = out:match "banger%-init: (exit=[^\n]*)\n", seconds = core.host.clock() - before, log = log }
+end
+
+--- Boots, and has e2fsck look at what is left.
+function M.boot_clean(name, spec, path)
+  local result = M.boot(name, spec, path)
+  local clean, out = image.fsck(path)
+  if not clean then error(out, 2) end
+  return result
+end
+
+--- The console shows these words.
+function M.assert_console(text, result)
+  if not result.out:find(text, 1, true) then
+    error(("%s has no %q:\n%s"):format(result.log, text, result.out:sub(-3000)), 2)
+  end
+end
+
+--- The last line is this one, and the machine is off.
+function M.assert_off(exit, result)
+  M.assert_console("banger-init: " .. exit .. "\n", result)
+  M.assert_console("reboot: Power down", result)
 end
 
 return M
