@@ -126,7 +126,10 @@ end
 
 local OVERLAYS = { "^tmpfs$", "^/dev/%w[%w/_-]*$", "^LABEL=[^%c%s]+$", "^UUID=%x[%x-]*$" }
 
-local function is_overlay(text)
+---Whether a text says where the writes below an overlay can go.
+---@param text string
+---@return boolean
+function M.is_overlay(text)
   for _, pattern in ipairs(OVERLAYS) do
     if text:find(pattern) then
       return true
@@ -151,7 +154,7 @@ local function check(options)
   if options.hostname and not contract.is_hostname(options.hostname) then
     refuse("hostname: '%s' is no name of a machine: letters, digits, '-' and '.', 64 at most", options.hostname)
   end
-  if options.overlay and not is_overlay(options.overlay) then
+  if options.overlay and not M.is_overlay(options.overlay) then
     refuse("overlay: '%s' is neither tmpfs nor a block device, as /dev/vdb, LABEL=data or UUID=...", options.overlay)
   end
   check_environment(options.environment)

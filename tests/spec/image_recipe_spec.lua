@@ -88,7 +88,7 @@ local mistakes = {
   { "environment.A = 1.5", 1, "environment: A: a text or a whole number expected, not a number" },
   { "environment = { ['A B'] = 1 }", 1, "environment: the name of a variable expected, not 'A B'" },
   { "agent = { prt = 1 }", 1, "agent: true, false or { port = N } expected, not a table" },
-  { "overlay = '/mnt'", 1, "overlay: 'tmpfs' or a disk such as '/dev/vdb' expected, not '/mnt'" },
+  { "overlay = '/mnt'", 1, "overlay: 'tmpfs' or a disk such as '/dev/vdb' or 'LABEL=data' expected, not '/mnt'" },
   { "autologin = 'yes'", 1, "autologin: true or false expected, not 'yes'" },
   { "guest = { hots = false }", 1, "guest: there is no item 'hots' to inject; did you mean 'hosts'?" },
   { "guest = { hosts = 'no' }", 1, "guest: hosts: true or false expected, not 'no'" },

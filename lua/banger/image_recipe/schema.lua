@@ -299,10 +299,10 @@ local function platform_name(value)
 end
 
 local function overlay(value)
-  if value == "tmpfs" or type(value) == "string" and value:find "^/dev/%w[%w/_-]*$" then
+  if type(value) == "string" and guest.is_overlay(value) then
     return value
   end
-  return nil, ("'tmpfs' or a disk such as '/dev/vdb' expected, not %s"):format(kind_of(value))
+  return nil, ("'tmpfs' or a disk such as '/dev/vdb' or 'LABEL=data' expected, not %s"):format(kind_of(value))
 end
 
 local UNIT = "^[%w@:_.\\-]+%.%l+$"
