@@ -1,6 +1,7 @@
 -- What is between the kernel and the image's program: the initramfs, the network that ip=
 -- names, and a root that stays as it is below an overlay.
 package.path = "tests/?.lua;" .. package.path
+local distro = require "boot.distro"
 local guest = require "boot.guest"
 local image = require "support.image"
 local sh = require "support.sh"
@@ -224,6 +225,27 @@ describe("an overlay", function()
     assert.is_true(image.fsck(disk))
     assert.are.equal(before, sh.sha256(path))
     assert.are.equal("written\n", image.read(disk)["upper/etc/written"].content)
+  end)
+
+  it_boots("on a disk is clean after systemd, which unmounts what it can", function(path)
+    local recipe, disk = scratch:fresh ".lua", scratch:fresh ".disk"
+    sh.check(("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 %s 64M"):format(disk))
+    sh.write_file(recipe, 'overlay = "/dev/vdb" autologin = true hostname = "over"')
+    local pulled, reason = distro.pull("systemd", path, "--recipe " .. recipe)
+    if not pulled then return pending(reason) end
+    local before = sh.sha256(path)
+    local result = distro.boot("overlay-systemd", path, {
+      disks = { disk },
+      steps = {
+        { "root@over:~# ", act = [[keys 'echo kept >/kept; echo root=$(findmnt -no FSTYPE /) ready']] },
+        { "root=overlay ready", act = "tell system_powerdown" },
+      },
+    })
+    assert_console("reboot: Power down", result)
+    assert.are.equal(before, sh.sha256(path))
+    assert.is_true(image.fsck(disk))
+    assert.is_nil(sh.check("PATH=$PATH:/usr/sbin:/sbin dumpe2fs -h " .. disk):find("needs_recovery", 1, true))
+    assert.are.equal("kept\n", image.read(disk)["upper/kept"].content)
   end)
 
   local function assert_fails(text, name, spec, path)
