@@ -140,6 +140,9 @@ elseif options.initrd_out and not archive then
   banger.error("usage", "--initrd-out: no initramfs is made for this kernel")
 elseif options.initrd_out then
   write_file(options.initrd_out, archive)
+elseif kernel.unindexed then
+  local base, version = kernel.unindexed:match "^(.*)/lib/modules/([^/]*)$"
+  note("%s has no modules.dep, and its modules are not used: depmod -b %s %s makes it", kernel.unindexed, base or "/", version or "VERSION")
 elseif not kernel.modules then
   note("%s: its modules were not found (--modules DIR); virtio and ext4 have to be built in", kernel.path)
 end

@@ -102,6 +102,9 @@ static void become(const struct child *child, char *const argv[], int out, int f
 	int number;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Where we have no stdin, what is opened first would be taken for it. */
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+		open("/dev/null", O_RDONLY);
 	if (getppid() == parent && dup2(out, STDOUT_FILENO) >= 0) {
 		for (size_t i = 0; i < child->file_count; i++)
 			dup2(child->files[i], FIRST_FILE + (int)i);
@@ -116,18 +119,15 @@ static void become(const struct child *child, char *const argv[], int out, int f
 static int spawn(struct child *child, char *const argv[], int out)
 {
 	int ends[2] = {-1, -1}, number = 0;
-	pid_t parent = getpid();
+	pid_t parent = getpid(), pid = -1;
 
-	if (open_pipe(ends) < 0)
+	if (open_pipe(ends) < 0 || (pid = fork()) < 0)
 		number = errno;
-	else if ((child->pid = fork()) < 0)
-		number = errno;
-	if (child->pid == 0 && !number)
+	if (pid == 0)
 		become(child, argv, out, ends[1], parent);
-	if (child->pid < 0)
-		child->pid = 0;
 	cleanup_close(&ends[1]);
-	if (child->pid) {
+	if (pid > 0) {
+		child->pid = pid;
 		fcntl(ends[0], F_SETFL, 0);
 		while (read(ends[0], &number, sizeof(number)) < 0 && errno == EINTR)
 			;

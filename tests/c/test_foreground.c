@@ -169,7 +169,7 @@ static void program_dies_with_us(void **state)
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	text = unit_read(unit_path("pid"), NULL);
-	left = atoi(text);
+	left = (int)strtol(text, NULL, 10);
 	free(text);
 	assert_true(left > 1);
 	/* It is somebody else's child now, who may be late to reap it. */

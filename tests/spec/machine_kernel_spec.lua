@@ -95,6 +95,15 @@ describe("a kernel that is asked for", function()
       modules = real .. "/lib/modules/6.1.5-x" }, kernel.open(dir .. "/kernel"))
   end)
 
+  it("may have modules in which depmod has not been", function()
+    local dir = scratch:mkdir "unindexed"
+    sh.check(("mkdir -p %s/boot %s/lib/modules/6.1.5-x/kernel"):format(dir, dir))
+    sh.write_file(dir .. "/boot/vmlinuz-6.1.5-x", bzimage "6.1.5-x")
+    local found = kernel.open(dir .. "/boot/vmlinuz-6.1.5-x")
+    assert.is_nil(found.modules)
+    assert.matches("/unindexed/lib/modules/6%.1%.5%-x$", found.unindexed)
+  end)
+
   it("has a version by its name, where the file tells none", function()
     local path = scratch:path "vmlinux-4.19.7"
     sh.write_file(path, elf(62))

@@ -88,6 +88,20 @@ describe("run refuses", function()
   end)
 end)
 
+describe("run says", function()
+  it("what to do where modules are not found", function()
+    local dir = scratch:mkdir "kernels"
+    sh.check(("mkdir -p %s/boot %s/lib/modules/9.8.7-x; cp %s %s/boot/vmlinux-9.8.7-x"):format(dir, dir, kernel, dir))
+    local real = sh.check("realpath " .. dir):gsub("\n", "")
+    local options = "--print-cmdline qemu --accel tcg --kernel " .. dir .. "/boot/vmlinux-9.8.7-x"
+    assert.equal(("banger-lua: %s/boot/vmlinux-9.8.7-x: its modules were not found (--modules DIR); virtio and ext4 have to be built in\n")
+      :format(real), run(options).err)
+    sh.check(("mkdir %s/lib/modules/9.8.7-x/kernel"):format(dir))
+    assert.equal(("banger-lua: %s/lib/modules/9.8.7-x has no modules.dep, and its modules are not used: depmod -b %s 9.8.7-x makes it\n")
+      :format(real, real), run(options).err)
+  end)
+end)
+
 describe("run prints", function()
   it("a command line that a shell takes", function()
     local result = run(("--print-cmdline qemu --accel tcg --kernel %s --initrd %s --forward 8080:80 --append 'a b'"):format(kernel, kernel)
@@ -143,6 +157,11 @@ describe("a program in the foreground", function()
   it("reads what we would", function()
     local code = [[require "banger".host.foreground { "tr", "a-z", "A-Z" }]]
     assert.equal("TYPED", sh.check(("printf typed | %s -e %s"):format(sh.quote(sh.banger()), sh.quote(code))))
+  end)
+
+  it("has an empty stdin where we have none", function()
+    local code = [[require "banger".host.foreground { "sh", "-c", "cat; readlink /proc/self/fd/0" }]]
+    assert.equal("/dev/null\n", sh.check(("%s -e %s <&-"):format(sh.quote(sh.banger()), sh.quote(code))))
   end)
 
   it("ends when nobody reads what it prints", function()

@@ -13,6 +13,7 @@ local host = core.host
 ---@class banger.kernel : banger.kernel_kind
 ---@field path string # absolute, without links
 ---@field modules? string # the directory that holds modules.dep
+---@field unindexed? string # a directory of its modules in which depmod has not been yet
 
 -- As much as is looked at; the version of a bzImage is in its setup code, which is less.
 local HEAD = 64 * 1024
@@ -117,13 +118,18 @@ local function read_head(path)
   return head or (not why and "") or nil, why
 end
 
--- The directory that holds modules.dep, of those where a version's modules may be.
+-- The directory that holds modules.dep, of those where a version's modules may be; else
+-- nil and the one that should.
 local function find_modules(candidates)
+  local unindexed
   for _, dir in ipairs(candidates) do
     if host.stat(dir .. "/modules.dep") then
       return host.realpath(dir)
+    elseif not unindexed and host.stat(dir .. "/kernel") then
+      unindexed = dir
     end
   end
+  return nil, unindexed
 end
 
 local function modules_near(path, version, root)
@@ -154,7 +160,7 @@ local function describe(path, kind, modules, root)
   if modules then
     kind.modules = asked_modules(modules, kind.version)
   elseif kind.version then
-    kind.modules = modules_near(path, kind.version, root)
+    kind.modules, kind.unindexed = modules_near(path, kind.version, root)
   end
   return kind
 end
@@ -209,8 +215,10 @@ local function installed(root)
   return paths
 end
 
-local ADVICE = "give one with --kernel; a distribution's needs no root: apt-get download linux-image-cloud-amd64's "
-  .. "package linux-image-VERSION, then dpkg-deb -x FILE.deb DIR, depmod -b DIR VERSION, --kernel DIR/boot/vmlinuz-VERSION"
+-- The names of the packages, as Debian and Ubuntu have them.
+local ADVICE = "give one with --kernel. To get one without root: apt-get download linux-image-VERSION "
+  .. "(Ubuntu: linux-modules-VERSION too; apt-cache search linux-image names them), dpkg-deb -x FILE.deb DIR, "
+  .. "depmod -b DIR VERSION, then --kernel DIR/boot/vmlinuz-VERSION"
 
 ---The newest kernel that this machine has for an architecture, of those that have
 ---their modules if any has.
