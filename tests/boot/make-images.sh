@@ -24,6 +24,7 @@ skip() {
 	exit 77
 }
 
+[ ! -e "$dir/debian.tar.sum" ] || exit 0
 [ "$(id -u)" = 0 ] || skip "making the images of distributions needs root (debootstrap)"
 for program in debootstrap zstd busybox flock; do
 	command -v "$program" > /dev/null || skip "$program is not installed"
@@ -31,6 +32,7 @@ done
 mkdir -p "${dir%/*}"
 exec 9> "${dir%/*}/lock"
 flock 9
+# Who waited for it has it now.
 [ ! -e "$dir/debian.tar.sum" ] || exit 0
 
 # Where packages come from is the machine's own affair: ask apt.

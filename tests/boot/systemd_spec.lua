@@ -59,6 +59,22 @@ local function read(path, name)
   return image:read(name, { size = 4096 })
 end
 
+-- What the commands in the other test say.
+local SAID = [[
+running
+-- exit 0
+systemd
+-- exit 0
+-- exit 1
+42
+-- exit 0
+started as nobody
+-- exit 0
+Failed to start absent.service: Unit absent.service not found.
+-- exit 5
+-- exit 0
+]]
+
 describe("a systemd image", function()
   it("reaches its login prompt with no failed unit", function()
     local path = scratch:path "systemd.ext4"
@@ -86,6 +102,33 @@ describe("a systemd image", function()
     assert.is_nil(result.out:find("Please enter", 1, true) or result.out:find("press any key", 1, true))
     assert.are.equal(report["machine-id"] .. "\n", read(path, "/etc/machine-id"))
     distro.assert_console("reboot: Restarting system", result)
+    distro.assert_clean(path)
+  end)
+
+  it("with the agent is asked, given a unit, and switched off from outside", function()
+    local path, socket, unit_file = scratch:path "agent.ext4", scratch:path "agent.sock", scratch:path "hello.service"
+    local reason = distro.reason() or select(2, distro.pull("systemd", path, "--agent --hostname vm --free 128M"))
+    if reason then return pending(reason) end
+    sh.write_file(unit_file, "[Service]\nType=oneshot\nUser=nobody\nStandardOutput=file:/run/said\n"
+      .. "ExecStart=/bin/sh -c 'echo started as $(id -un); exit $((40 + 2))'\n")
+    sh.write_file(scratch:path "script", ([[
+      exec 2>&1
+      ask() { %s exec unix:%s "$@" </dev/null; echo "-- exit $?"; }
+      ask --wait 50 -- systemctl is-system-running --wait
+      ask -- cat /proc/1/comm
+      ask --put %s /etc/systemd/system/hello.service -- systemctl start hello.service 2>/dev/null
+      ask -- systemctl show -P ExecMainStatus hello.service
+      ask -- cat /run/said
+      ask -- systemctl start absent.service
+      ask -- systemctl --no-block poweroff
+    ]]):format(sh.quote(sh.banger()), socket, unit_file))
+    local result = distro.boot("systemd-agent", path, {
+      run = { "--agent", socket },
+      steps = { { "vm login: ", act = ("sh %s >%s"):format(scratch:path "script", scratch:path "said") } },
+    })
+    assert.are.equal(SAID, sh.read_file(scratch:path "said"), result.out)
+    distro.assert_console("reboot: Power down", result)
+    assert.are.equal(0, result.code)
     distro.assert_clean(path)
   end)
 end)
