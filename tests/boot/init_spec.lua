@@ -323,11 +323,13 @@ describe("an init of the image's own", function()
     local result = boot("native", {
       overlay = "tmpfs", native = "/sbin/own", cmdline = "ro container=docker ip=10.0.2.15:::::eth0:off:10.0.2.3 word",
       network = "user", env = { "A=b", "container=oci" }, argv = {},
-      files = { ["/sbin/own"] = program [[
-        b=/bin/busybox; echo "I am $$ $0 with $*"; $b env; $b mount; $b cat /proc/self/status; $b ifconfig eth0
+      files = { ["/.banger/agent"] = "unix:/run/agent\0", ["/sbin/own"] = program [[
+        b=/bin/busybox; i=0; while [ ! -S /run/agent ] && [ $i -lt 50 ]; do $b sleep 0.1; i=$((i + 1)); done
+        $b ls -l /run/agent; echo "I am $$ $0 with $*"; $b env; $b mount; $b cat /proc/self/status; $b ifconfig eth0
         $b cat /etc/resolv.conf; echo >/written && $b poweroff -f]] },
     }, path)
     assert_console("I am 1 /sbin/own with word\n", result)
+    assert.matches("srw[^\n]* /run/agent\n", result.out)
     assert_console("\nA=b\n", result)
     assert.is_nil(result.out:find("container=", 1, true), result.out)
     assert_console("SigBlk:\t0000000000000000\n", result)
