@@ -31,7 +31,8 @@ local parser = argparse("banger-lua exec", "Run a command in a machine that has 
 parser:usage "Usage: banger-lua exec [options] ADDRESS [-- COMMAND ARGUMENTS...]"
 parser:argument("address", "Where the agent is: vsock:CID[:PORT], unix:PATH (of a virtio-serial port's socket) or "
   .. "hybrid:PATH[:PORT] (Firecracker's and cloud-hypervisor's vsock).")
-parser:option("--wait", "Seconds that the machine has to get ready; without it, it has to be."):convert(seconds)
+parser:option("--wait", "Seconds that the machine has to get ready; without it, it has to be. It may be all that is asked.")
+  :convert(seconds)
 parser:option("-e --env", "NAME=VALUE, over the image's environment; may be repeated."):convert(variable):count "*"
 parser:option("-C --cwd", "The command's directory; default /.")
 parser:option("-u --user", "Whose it is: name|uid[:group|gid]; default root.")
@@ -54,8 +55,8 @@ end
 
 local ours, argv = split { ... }
 local options = cli.parse(parser, ours)
-if #argv == 0 and #options.put + #options.get == 0 then
-  banger.error("usage", "nothing to do: give a command after --, --put or --get")
+if #argv == 0 and #options.put + #options.get == 0 and not options.wait then
+  banger.error("usage", "nothing to do: give a command after --, --put, --get, or --wait")
 end
 if options.tty and not banger.host.isatty(0) then
   banger.error("usage", "--tty: stdin is no terminal")

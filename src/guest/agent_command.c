@@ -120,6 +120,12 @@ struct exec {
 	struct list env;
 };
 
+static int refuse(struct why *why, const char *line)
+{
+	why_set(why, "%s", line);
+	return -1;
+}
+
 static int take_strings(struct list *list, const struct protocol_frame *frame, size_t *at,
 	uint64_t count, struct why *why)
 {
@@ -128,9 +134,9 @@ static int take_strings(struct list *list, const struct protocol_frame *frame, s
 	for (; count; count--) {
 		string = protocol_string(frame, at);
 		if (!string)
-			return why_set(why, "the request is cut short");
+			return refuse(why, "the request is cut short");
 		if (list_add(list, (char *)string) < 0)
-			return why_set(why, "not enough memory");
+			return refuse(why, "not enough memory");
 	}
 	return 0;
 }
@@ -142,19 +148,19 @@ static int parse_exec(struct exec *exec, const struct protocol_frame *frame, str
 
 	*exec = (struct exec){0};
 	if (frame->len < PROTOCOL_EXEC_SIZE)
-		return why_set(why, "the request is cut short");
+		return refuse(why, "the request is cut short");
 	exec->flags = (uint32_t)protocol_get(from, 4);
 	exec->size.ws_row = (unsigned short)protocol_get(from + 4, 2);
 	exec->size.ws_col = (unsigned short)protocol_get(from + 6, 2);
 	exec->user = protocol_string(frame, &at);
 	exec->cwd = exec->user ? protocol_string(frame, &at) : NULL;
 	if (!exec->cwd)
-		return why_set(why, "the request is cut short");
+		return refuse(why, "the request is cut short");
 	if (take_strings(&exec->argv, frame, &at, protocol_get(from + 8, 4), why) < 0 ||
 		take_strings(&exec->env, frame, &at, protocol_get(from + 12, 4), why) < 0)
 		return -1;
 	if (!exec->argv.count || at != frame->len || (exec->flags & ~PROTOCOL_TTY))
-		return why_set(why, "the request is damaged");
+		return refuse(why, "the request is damaged");
 	return 0;
 }
 
@@ -189,7 +195,7 @@ static int become(const struct exec *exec, struct list *env, struct why *why)
 	if (user_find(&user, exec->user, passwd, group, why) < 0)
 		return -1;
 	if (make_env(env, exec, &user) < 0)
-		return why_set(why, "not enough memory");
+		return refuse(why, "not enough memory");
 	if (exec->flags & PROTOCOL_TTY && fchown(STDIN_FILENO, user.uid, (gid_t)-1) < 0)
 		say("the terminal stays root's: %s", strerror(errno));
 	if (user_become(&user, why) < 0)
@@ -381,7 +387,7 @@ int agent_command_put(
 	int rc;
 
 	if (!path || !*path || at != frame->len)
-		return why_set(why, "the request is damaged");
+		return refuse(why, "the request is damaged");
 	rc = start(command, why);
 	if (rc == 0)
 		put(path, protocol_get(frame->data, 4) & MODE_MASK,
@@ -424,7 +430,7 @@ int agent_command_get(struct agent_command *command, const struct protocol_frame
 
 	*kind = PROTOCOL_WRONG;
 	if (!path || !*path || at != frame->len)
-		return why_set(why, "the request is damaged");
+		return refuse(why, "the request is damaged");
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	*kind = fd < 0 && errno == ENOENT ? PROTOCOL_ABSENT : PROTOCOL_FAILED;
 	if (fd < 0)

@@ -670,7 +670,7 @@ static void a_file_comes_whole_or_not_at_all(void **state)
 	char *content;
 
 	(void)state;
-	unit_run(&(int){0}, "rm -rf %s; mkdir %s", unit_path("dir"), unit_path("dir"));
+	assert_int_equal(mkdir(unit_path("dir"), 0755), 0);
 	for (size_t i = 0; i < COUNT(wrong); i++) {
 		w.len = 0;
 		if (wrong[i].attr)

@@ -82,6 +82,10 @@ describe("exec", function()
     assert.are.equal(a, out:match "^%x+")
     assert_run(0, "", "-- true", "<" .. scratch:path "big")
     assert_run(0, "0\n", "-n -- wc -c", "<" .. scratch:path "big")
+    -- And one whose output is not wanted any more is not left behind.
+    assert.are.equal("y\n141\n", sh.check(("{ timeout 60 %s -- yes </dev/null 2>/dev/null; echo $? >%s; } | head -n 1; "
+      .. "for i in $(seq 200); do [ -s %s ] && break; sleep 0.05; done; cat %s"):format(
+      exec, scratch:path "code", scratch:path "code", scratch:path "code")))
   end)
 
   it_runs("tells which signal killed it", function()
@@ -284,6 +288,8 @@ describe("an address", function()
     assert_told(2, "unix:/nosuch: there is no such socket", "unix:/nosuch", "--wait 0.5")
     assert_told(1, "'tcp:1' is no agent's address: vsock:CID[:PORT], unix:PATH or hybrid:PATH[:PORT]", "tcp:1")
     assert_told(1, "--wait: 'soon' is no number of seconds up to 86400 (see --help)", address, "--wait soon")
+    assert_run(0, "", "--wait 1")
+    assert_run(1, "banger-lua: nothing to do: give a command after --, --put, --get, or --wait\n", "")
     assert_told(1, "--env: 'A' is not NAME=VALUE (see --help)", address, "--env A")
   end)
 
@@ -331,6 +337,18 @@ describe("from Lua", function()
     fails("usage", "a request of 70024 bytes (arguments, environment, paths) is too long: 65536 fit", long.run, long,
       { "echo", ("x"):rep(70000) })
     assert.are.equal(0, long:run({ "true" }).code)
+  end)
+
+  it_runs("a command ends with the call that is interrupted", function()
+    local ready, script = scratch:path "running", [[
+      local banger = require "banger"
+      local agent <close> = banger.agent.connect(arg[1])
+      agent:run { "sh", "-c", "echo $$ >" .. arg[2] .. "; exec sleep 300" }]]
+    sh.write_file(scratch:path "call.lua", script)
+    local out = sh.check(("%s %s %s %s </dev/null 2>&1 & pid=$!; for i in $(seq 200); do [ -s %s ] && break; sleep 0.05; done; "
+      .. "kill -TERM $pid; wait $pid; echo $?"):format(sh.banger(), scratch:path "call.lua", address, ready, ready))
+    assert.are.equal("banger-lua: interrupted\n143\n", out)
+    wait_until(("! kill -0 %s"):format(sh.read_file(ready):match "%d+"))
   end)
 
   it_runs("mistakes are told", function()
