@@ -28,22 +28,10 @@ local function name_output(problem, temp, path)
   return problem
 end
 
--- What mkext4 would say, which sees another name.
-local function check(path)
-  local found = banger.host.stat(path)
-  if not found and banger.host.lstat(path) then
-    banger.error("usage", ("output %s is a symbolic link that leads nowhere"):format(path))
-  elseif found and found.type == "dir" then
-    banger.error("usage", ("output %s is a directory; name a file in it"):format(path))
-  elseif found and found.type ~= "file" then
-    banger.error("usage", ("output %s is not a regular file"):format(path))
-  end
-end
-
 ---`banger.mkext4`, and then a function on the image, which gets its name only when
 ---that went well too.
 ---@param rootfs banger.rootfs
----@param path string
+---@param path string # checked by `banger.rootfs { near = path }`
 ---@param options banger.mkext4_options
 ---@param act? fun(path: string) # nil: nothing more is to be done
 ---@return banger.mkext4_info
@@ -52,7 +40,6 @@ function M.mkext4(rootfs, path, options, act)
   if not act then
     return banger.mkext4(rootfs, path, options)
   end
-  check(path)
   local real = banger.host.realpath(path) or path
   local temp = temporary(real)
   local _ <close> = setmetatable({}, { __close = function()

@@ -433,6 +433,22 @@ describe("hooks", function()
     assert.is_true(files "x")
   end)
 
+  it("may say what counts after them, till the plan is made; the command line counts more", function()
+    write { ["r.lua"] = [[
+      function after_resolve(build) size = "96M" label = "hook" environment.A = #build.image.layers end
+      function after_flatten(rootfs) hostname = rootfs:read("/etc/hostname", { size = 3 }) .. "-vm" end
+    ]] }
+    good "-q --recipe r.lua --label line oci:layout out/x"
+    assert.equal("100663296\n", sh.check("stat -c %s " .. scratch:path "out/x"))
+    assert.equal("line\n", sh.check("PATH=$PATH:/usr/sbin:/sbin blkid -o value -s LABEL " .. scratch:path "out/x"))
+    local made = tree()
+    assert.equal("own-vm\n", made["etc/hostname"].content)
+    assert.equal("A=image\0B=image\0A=1\0", made[".banger/env"].content)
+    os.remove(scratch:path "out/x")
+    write { ["r.lua"] = "function after_plan()\n hostname = 'x'\nend" }
+    refused(1, "r.lua:2: hostname: too late: the plan is made; say it in after_flatten or before", "--recipe r.lua oci:layout out/x")
+  end)
+
   it("may add entries that say no more than they must", function()
     write { ["r.lua"] = "function after_plan(plan) plan.entries[#plan.entries + 1] = { path = '/mine', target = 'x' } end" }
     local out = good "--dry-run --recipe r.lua oci:layout out/x"

@@ -217,6 +217,8 @@ describe("the settings", function()
       free = 1048576, hostname = "b", label = "a", cmdline = { "x", "y" }, environment = { "A=1", "B=2" }, items = { hosts = true },
       agent = false, debugfs = {},
     }, recipes:settings())
+    local sized = load_files({ ["a.lua"] = "free = '4G'", ["b.lua"] = "size = 'min'" }, { "a.lua", "b.lua" }):settings()
+    assert.same({ size = "min", environment = {}, items = {}, cmdline = {}, debugfs = {} }, sized)
   end)
 
   it("go without what is taken back", function()
@@ -441,8 +443,10 @@ describe("inject", function()
   it("puts a directory over what is there", function()
     local recipes, dir = load_files({
       ["r.lua"] = [[inject["/"] = { dir = "over", owner = "web",
-        modes = { ["/opt/*"] = "0700", ["/opt/keep"] = "0600", ["/lib/d"] = "0711" }, owners = { ["/opt/*"] = "1:2", ["/etc"] = "0:0" } }]],
+        modes = { ["/opt/*"] = "0700", ["/opt/keep"] = "0600", ["/lib/d"] = "0711", ["/opt/a b"] = "0604", ["/opt/a*"] = "0606" },
+        owners = { ["/opt/*"] = "1:2", ["/etc"] = "0:0" } }]],
       ["over/etc/app.conf"] = "new", ["over/lib/d/x"] = "x", ["over/opt/keep"] = "k", ["over/opt/tool"] = "t", ["over/opt/deep/er"] = "e",
+      ["over/opt/a b"] = "", ["over/opt/ab"] = "",
     }, { "r.lua" })
     sh.check(("cd %s/over && umask 077 && mkdir void && ln -s /nowhere opt/link && chmod 0400 opt/keep"):format(sh.quote(dir)))
     local rootfs <close> = put(recipes, BASE)
@@ -450,7 +454,8 @@ describe("inject", function()
       ["/etc"] = "dir 0755 0:0", ["/etc/app.conf"] = "file 0640 33:34 new", ["/lib"] = "symlink 0777 0:0 usr/lib",
       ["/usr/lib/d"] = "dir 0711 33:34", ["/usr/lib/d/x"] = "file 0644 33:34 x", ["/opt/keep"] = "file 0600 1:2 k",
       ["/opt/tool"] = "file 0700 1:2 t", ["/opt/deep"] = "dir 0700 1:2", ["/opt/deep/er"] = "file 0644 33:34 e",
-      ["/opt/link"] = "symlink 0777 1:2 /nowhere", ["/void"] = "dir 0755 33:34", ["/usr/lib/motd"] = "file 0600 0:0 hi",
+      ["/opt/link"] = "symlink 0777 1:2 /nowhere", ["/opt/a b"] = "file 0604 1:2 ", ["/opt/ab"] = "file 0606 1:2 ",
+      ["/void"] = "dir 0755 33:34", ["/usr/lib/motd"] = "file 0600 0:0 hi",
       ["/"] = "dir 0755 0:0",
     }, rootfs)
   end)
