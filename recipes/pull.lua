@@ -91,7 +91,7 @@ if not options.no_inject then
   inject(plan.record(build))
 end
 recipes:call("before_mkext4", rootfs, build)
-if options.print_plan or options.dry_run then
+if options.dry_run or options.print_plan and not (options.json or options.quiet) then
   report.plan(options.json and "json" or "text", build)
 end
 if options.dry_run then

@@ -131,7 +131,7 @@ function M.recipe_options(parser)
   parser:option("--recipe", "An image recipe, by its name or path (several times, in order)."):count("*")
   parser:option("-D --define", "Set a variable of the recipes."):argname("NAME=VALUE"):count("*"):convert(definition)
   parser:flag("--no-image-recipes", "Apply no recipes but those named.")
-  parser:flag("--print-plan", "Print what is added to the image, and why.")
+  parser:flag("--print-plan", "Print what is added to the image, and why (--json has it anyway).")
   parser:flag("--dry-run", "Print that and stop: nothing is written.")
 end
 

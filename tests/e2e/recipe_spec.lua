@@ -223,6 +223,12 @@ describe("--dry-run", function()
   end)
 end)
 
+it("--print-plan adds nothing to --json, which has it, nor to -q", function()
+  local out = good "--print-plan --json oci:layout out/x"
+  assert.is_truthy(out:find('^{[^\n]*"injected":%[{[^\n]*}\n$'))
+  assert.is_truthy(good "--print-plan -q oci:layout out/x":find "^sha256:%x+\n$")
+end)
+
 it("--print-plan prints the plan, and then the image is made", function()
   local out = good "--print-plan oci:layout out/x"
   assert.matches("^image      oci:layout\n.*\n  dir      0755 0:0      /dev  %(directories: is absent%)\n.*\npath     out/x\n", out)
