@@ -176,7 +176,7 @@ local machine = {
   forwards = has_network and options.forward or nil,
   tap = options.tap,
   agent = plan.socket(options.agent),
-  console = banger.host.isatty(0) and "tty" or "plain",
+  console = banger.host.has_terminal() and "tty" or "plain",
   log = options.log,
   extra = extra,
 }

@@ -96,15 +96,33 @@ static int open_pipe(int ends[2])
 	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }
 
+bool foreground_has_terminal(void)
+{
+	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+/* Where we have no stdin, what is opened first would be taken for it. */
+static void choose_stdin(void)
+{
+	int fd;
+
+	if (fcntl(STDIN_FILENO, F_GETFD) >= 0 &&
+		(!isatty(STDIN_FILENO) || foreground_has_terminal()))
+		return;
+	fd = open("/dev/null", O_RDONLY);
+	if (fd > STDIN_FILENO) {
+		dup2(fd, STDIN_FILENO);
+		close(fd);
+	}
+}
+
 /* In the new process. What keeps the program from running is told through `failed`. */
 static void become(const struct child *child, char *const argv[], int out, int failed, pid_t parent)
 {
 	int number;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Where we have no stdin, what is opened first would be taken for it. */
-	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
-		open("/dev/null", O_RDONLY);
+	choose_stdin();
 	if (getppid() == parent && dup2(out, STDOUT_FILENO) >= 0) {
 		for (size_t i = 0; i < child->file_count; i++)
 			dup2(child->files[i], FIRST_FILE + (int)i);
@@ -269,7 +287,7 @@ static struct terminal remember_terminal(void)
 /* From the background, tcsetattr would stop us: who put us there has the terminal. */
 static void restore_terminal(const struct terminal *terminal)
 {
-	if (terminal->fd < 0 || tcgetpgrp(terminal->fd) != getpgrp())
+	if (terminal->fd < 0 || !foreground_has_terminal())
 		return;
 	tcsetattr(terminal->fd, TCSANOW, &terminal->modes);
 	if (terminal->flags >= 0)

@@ -27,8 +27,13 @@ struct foreground_result {
 	struct buf tail; /* the end of its stdout */
 };
 
-/* Run a program to its end. It has our stdin and stderr, and is in our process group: a
- * terminal's keys reach it. What it prints goes to our stdout as it comes. The files are
+/* Whether stdin is a terminal whose keys reach us: one in the background may not even set
+ * its modes, and is stopped when it tries. */
+bool foreground_has_terminal(void);
+
+/* Run a program to its end. It has our stderr and stdin, which is empty where it is a
+ * terminal that we have in the background, and is in our process group: a terminal's
+ * keys reach it. What it prints goes to our stdout as it comes. The files are
  * in memory and have no name. It dies with us, whatever kills us.
  *
  * A program that is to end gets SIGTERM, and after five seconds SIGKILL. What it did to

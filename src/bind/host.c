@@ -62,6 +62,13 @@ static int host_isatty(lua_State *L)
 	return 1;
 }
 
+/* has_terminal(): whether the keys of a terminal reach us */
+static int host_has_terminal(lua_State *L)
+{
+	lua_pushboolean(L, foreground_has_terminal());
+	return 1;
+}
+
 /* columns(fd): the terminal's width, nil where that is unknown */
 static int host_columns(lua_State *L)
 {
@@ -503,6 +510,7 @@ void bind_host(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{"isatty", host_isatty},
+		{"has_terminal", host_has_terminal},
 		{"columns", host_columns},
 		{"clock", host_clock},
 		{"tsc_khz", host_tsc_khz},

@@ -295,6 +295,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))]==]
     assert.equal(5, code, out)
   end, "python3")
 
+  it_boots("that it is in the background of, it boots all the same", function()
+    local path = image_of "exit 8"
+    -- A process group of its own, as an interactive shell's "&" makes it.
+    local code = "import os, sys; p = os.posix_spawnp('sh', ['sh', '-c', sys.argv[1]], os.environ, setpgroup=0); "
+      .. "s = os.waitpid(p, os.WUNTRACED)[1]; sys.exit(98 if os.WIFSTOPPED(s) else os.waitstatus_to_exitcode(s))"
+    local out, got = in_terminal("exec " .. sh.line("python3", "-c", code, "exec env " .. run_line("", path)), "exit=8", "")
+    assert.equal(8, got, out)
+  end, "python3")
+
   it_boots("Ctrl-A x ends the machine, and the terminal is as it was", function()
     local path = image_of "echo READY; exec $b sleep 1000"
     local line = "stty -a > %s/before; " .. run_line("", path):gsub("%%", "%%%%") .. "; code=$?; stty -a > %s/after; exit $code"

@@ -622,6 +622,14 @@ local host = {}
 ---```
 function host.isatty(fd) end
 
+---Whether stdin is a terminal whose keys reach us: those of one in the background do not.
+---@return boolean
+---@example
+---```lua
+---if banger.host.has_terminal() then print "type something" end
+---```
+function host.has_terminal() end
+
 ---The width of a terminal.
 ---@param fd integer
 ---@return integer? # columns; nil when it is no terminal
