@@ -40,10 +40,12 @@ setup(function()
   local files = modules("vsock", "vmw_vsock_virtio_transport_common", "vsock_loopback")
   files["/bin/vsock"] = { sh.read_file(scratch:path "vsock"), MODE_PROGRAM }
   files["/.banger/agent"] = "vsock:1024\0port:banger.agent\0"
-  guest.image(disk, { argv = { "/bin/busybox", "sh", "-c", PROGRAM }, env = { "OF=the image" }, files = files, stop_signal = "USR1" })
+  local argv = { "/bin/busybox", "sh", "-c", PROGRAM }
+  guest.image(disk, { argv = argv, env = { "OF=the image" }, files = files, stop_signal = "USR1" })
   sh.check("mkdir -p build/boot")
-  machine = sh.check(("timeout -k 5 120 %s run %s --kernel %s/kernel --accel %s --memory 256M --no-network --agent %s --append 'rw init=/.banger/init' "
-    .. ">%s 2>&1 </dev/null & echo $!"):format(banger, disk, KERNEL, os.getenv "BOOT_ACCEL" or "tcg", socket, log)):match "%d+"
+  machine = sh.check(("timeout -k 5 120 %s run %s --kernel %s/kernel --accel %s --memory 256M --no-network --agent %s "
+    .. "--append 'rw init=/.banger/init' >%s 2>&1 </dev/null & echo $!"):format(
+    banger, disk, KERNEL, os.getenv "BOOT_ACCEL" or "tcg", socket, log)):match "%d+"
   local _, code = sh.run(exec .. " -- /bin/busybox true </dev/null")
   assert(code == 0, "the agent does not answer:\n" .. sh.read_file(log):sub(-2000))
 end)

@@ -193,7 +193,7 @@ static void the_guest_refuses_other_addresses(void **state)
 static char *ask_guest(const struct wire *w, bool lasting, const char *words, size_t *len)
 {
 	static char said[4 * PROTOCOL_FRAME];
-	int ends[2];
+	int ends[2], status;
 	pid_t pid;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -220,7 +220,8 @@ static char *ask_guest(const struct wire *w, bool lasting, const char *words, si
 		*len += (size_t)n;
 	}
 	close(ends[0]);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 	return said;
 }
 
@@ -380,6 +381,43 @@ static void the_guest_takes_no_more_than_its_window(void **state)
 		27);
 	add_frame(&w, PROTOCOL_SIGNAL, 1, "\101\0\0\0", 4);
 	expect_end(&w, "there is no such signal");
+}
+
+/* Nothing that could start anything: the rest of what a host may send, and may not. */
+static void the_guest_survives_noise(void **state)
+{
+	struct unit_random random = {7};
+	static struct wire w;
+	size_t len;
+
+	(void)state;
+	for (int i = 0; i < 300; i++) {
+		uint8_t bytes[64];
+
+		w.len = 0;
+		add_hello(&w);
+		if (i % 2)
+			add_frame(&w, PROTOCOL_GET, 1, "/proc/version", 14);
+		for (int frames = (int)unit_below(&random, 8); frames; frames--) {
+			uint8_t type = (uint8_t)unit_below(&random, PROTOCOL_TYPES + 1);
+
+			if (type == PROTOCOL_EXEC || type == PROTOCOL_PUT || type == PROTOCOL_GET)
+				type = PROTOCOL_CREDIT;
+			unit_fill(&random, bytes, sizeof(bytes));
+			if (unit_below(&random, 2))
+				memset(bytes + 1, 0, 3);
+			add_frame(&w, type, unit_below(&random, 3), bytes,
+				unit_below(&random, 2) ? 4 * unit_below(&random, 4)
+						       : unit_below(&random, sizeof(bytes)));
+		}
+		/* The last answers to all this: it still listens, or has said why not. */
+		add_frame(&w, PROTOCOL_HELLO, 0,
+			"banger-lua agent\1\0\0\0"
+			"noise end",
+			28);
+		ask_guest(&w, i % 3 == 0, "noise en", &len);
+		assert_true(len >= 40);
+	}
 }
 
 static void a_port_begins_again_wherever_the_last_session_stopped(void **state)
@@ -708,6 +746,7 @@ int main(void)
 		cmocka_unit_test(the_guest_ends_a_session_that_is_none),
 		cmocka_unit_test(the_guest_answers_a_damaged_request),
 		cmocka_unit_test(the_guest_takes_no_more_than_its_window),
+		cmocka_unit_test(the_guest_survives_noise),
 		cmocka_unit_test(a_port_begins_again_wherever_the_last_session_stopped),
 		cmocka_unit_test(the_host_waits_for_its_own_welcome),
 		cmocka_unit_test(the_host_says_who_does_not_answer),

@@ -309,6 +309,22 @@ describe("an address", function()
   end)
 end)
 
+describe("on arm64", function()
+  it_runs("all is the same", function()
+    local why = need.program "qemu-aarch64-static"
+    if why then return pending(why) end
+    sh.write_file(scratch:path "init-arm64", core.resource "guest/banger-init-arm64")
+    sh.check("chmod 755 " .. scratch:path "init-arm64")
+    start("arm64.log", "qemu-aarch64-static", scratch:path "init-arm64", "agent", "unix:" .. scratch:path "arm64")
+    local there = ("timeout 60 %s exec --wait 30 unix:%s"):format(sh.banger(), scratch:path "arm64")
+    assert.are.equal("/usr b c\n4\n", sh.check(there .. [[ -C /usr -e 'A=b c' -- sh -c 'echo "$PWD $A"; exit 4' </dev/null; echo $?]]))
+    assert.are.equal("137\n", sh.check(there .. " -- sh -c 'kill -9 $$' </dev/null; echo $?"))
+    local from, back = scratch:path "init", scratch:path "init-back"
+    sh.check(("%s --put %s %s.in --get %s.in %s -- cat <%s | cmp - %s"):format(there, from, back, back, back, from, from))
+    sh.check(("cmp %s %s"):format(from, back))
+  end)
+end)
+
 describe("from Lua", function()
   it_runs("commands are calls", function()
     local agent <close> = banger.agent.connect(address)
