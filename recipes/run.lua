@@ -148,9 +148,10 @@ elseif not kernel.modules then
 end
 
 -- 3. Put the machine together.
-local disks = { plan.disk(options.image, "image") }
+local is_written = not options.snapshot and not options.print_cmdline
+local disks = { plan.disk(options.image, "image", is_written) }
 for i, path in ipairs(options.disk) do
-  disks[i + 1] = plan.disk(path, "--disk")
+  disks[i + 1] = plan.disk(path, "--disk", is_written)
 end
 local has_network = monitor == "qemu" and not options.no_network
 local program, how, why = qemu.program(arch), options.accel, nil

@@ -76,6 +76,23 @@ describe("run refuses", function()
       run(("--agent %s --kernel %s --initrd %s"):format(kernel, kernel, kernel)))
   end)
 
+  it("to write where it may not, unless nothing is written", function()
+    if not sh.is_root() or not sh.has "setpriv" then return pending "needs root and setpriv" end
+    sh.check("chmod 755 " .. scratch.dir)
+    local program = scratch:path "banger-lua"
+    sh.check(("cp %s %s; chmod 644 %s"):format(sh.quote(sh.banger()), program, sh.quote(image)))
+    local line = ("cd / && setpriv --reuid 65534 --clear-groups %s run --accel tcg --kernel %s --initrd %s %s"):format(
+      program, kernel, kernel, sh.quote(image))
+    assert.same({ ("banger-lua: image %s: may not be written (Permission denied); with --snapshot nothing is\n"):format(image), 1 },
+      { sh.run(line .. " 2>&1") })
+    assert.matches("^qemu", sh.check(line .. " --snapshot --print-cmdline qemu"))
+    assert.matches("^qemu", sh.check(line .. " --print-cmdline qemu"))
+    sh.check("chmod 600 " .. sh.quote(image))
+    local out, code = sh.run(line .. " 2>&1")
+    assert.matches("Permission denied\n$", out)
+    assert.equal(1, code)
+  end)
+
   it("to boot without QEMU", function()
     local line = ("PATH=/none %s run --kernel %s --initrd %s %s"):format(sh.quote(sh.banger()), kernel, kernel, sh.quote(image))
     assert.same({ "banger-lua: qemu-system-x86_64 is not installed: on Debian and Ubuntu it is in the package qemu-system-x86\n", 2 },

@@ -67,15 +67,22 @@ end
 ---A file that becomes a disk of the machine.
 ---@param path string
 ---@param option string # for messages
+---@param written? boolean # the machine is to write into it
 ---@return string # absolute
----Raises `not_found`, `usage`.
-function M.disk(path, option)
+---Raises `not_found`, `usage`, `io`.
+function M.disk(path, option, written)
   local found = host.stat(path)
   if not found then
     core.error("not_found", ("%s %s: there is no such file"):format(option, path))
   elseif found.type ~= "file" and found.type ~= "block" then
     core.error("usage", ("%s %s: is neither a file nor a block device"):format(option, path))
   end
+  local file, message = io.open(path, written and "r+" or "r")
+  if not file then
+    core.error("io", ("%s %s: may not be %s (%s)%s"):format(option, path, written and "written" or "read",
+      message:match ": ([^:]*)$" or message, written and "; with --snapshot nothing is" or ""))
+  end
+  file:close()
   return host.realpath(path)
 end
 
