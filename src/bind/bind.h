@@ -47,6 +47,7 @@ void bind_image(lua_State *L);
 void bind_archive(lua_State *L);
 void bind_agent(lua_State *L);
 void bind_host(lua_State *L);
+void bind_files(lua_State *L); /* to the table of the host */
 void bind_error(lua_State *L);
 
 #endif

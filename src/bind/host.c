@@ -528,5 +528,6 @@ void bind_host(lua_State *L)
 	};
 
 	luaL_newlib(L, functions);
+	bind_files(L);
 	lua_setfield(L, -2, "host");
 }

@@ -145,6 +145,7 @@ static void push_stat(lua_State *L, const struct ext4_stat *st, const char *path
 		.nsec = st->nsec,
 		.nlink = st->nlink,
 		.ino = st->ino,
+		.id = st->ino,
 		.target = st->target,
 		.target_len = st->target_len,
 		.major = st->major,
@@ -155,6 +156,21 @@ static void push_stat(lua_State *L, const struct ext4_stat *st, const char *path
 	for (const struct tree_xattr *x = st->xattrs; x; x = x->next)
 		bind_stat_xattr(L, x->name, x->value, x->size);
 	lua_pop(L, 1);
+}
+
+static void set_time(lua_State *L, const char *key, const char *nsec, struct ext4_time time)
+{
+	bind_set_integer(L, key, time.seconds);
+	bind_set_integer(L, nsec, time.nsec);
+}
+
+/* What a walk leaves out. */
+static void set_times(lua_State *L, const struct ext4_stat *st)
+{
+	set_time(L, "atime", "atime_nsec", st->atime);
+	set_time(L, "ctime", "ctime_nsec", st->ctime);
+	set_time(L, "crtime", "crtime_nsec", st->crtime);
+	bind_set_integer(L, "blocks", (int64_t)st->blocks);
 }
 
 static bool follow_option(lua_State *L, int arg)
@@ -184,6 +200,7 @@ static int image_stat(lua_State *L)
 	stat_or_raise(L, image, ino, &s->stat);
 	lua_pushlstring(L, s->path.data, s->path.len);
 	push_stat(L, &s->stat, lua_tostring(L, -1));
+	set_times(L, &s->stat);
 	free_scratch(s);
 	return 1;
 }

@@ -278,6 +278,8 @@ static void push_stat(lua_State *L, const struct tree_node *node)
 		.mtime = inode->mtime,
 		.nsec = inode->nsec,
 		.nlink = S_ISDIR(inode->mode) ? inode->dir.subdirs + 2 : inode->links,
+		.id = (uintptr_t)inode,
+		.layer = node->layer,
 	};
 
 	if (tree_is_link(node)) {

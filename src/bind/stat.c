@@ -6,7 +6,7 @@
 
 void bind_push_stat(lua_State *L, const struct bind_stat *st)
 {
-	lua_createtable(L, 0, 14);
+	lua_createtable(L, 0, 16);
 	lua_pushstring(L, st->path);
 	lua_setfield(L, -2, "path");
 	lua_pushstring(L, bind_type_name(st->mode));
@@ -20,6 +20,9 @@ void bind_push_stat(lua_State *L, const struct bind_stat *st)
 	bind_set_integer(L, "nlink", st->nlink);
 	if (st->ino)
 		bind_set_integer(L, "ino", st->ino);
+	bind_set_integer(L, "id", (int64_t)st->id);
+	if (st->layer)
+		bind_set_integer(L, "layer", st->layer);
 	if (S_ISCHR(st->mode) || S_ISBLK(st->mode)) {
 		bind_set_integer(L, "major", st->major);
 		bind_set_integer(L, "minor", st->minor);

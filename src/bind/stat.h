@@ -15,6 +15,8 @@ struct bind_stat {
 	uint32_t nsec;
 	uint32_t nlink;
 	uint32_t ino;       /* 0: none yet */
+	uint64_t id;        /* the same for all names of a file */
+	uint32_t layer;     /* that put it there; 0: unknown, or none */
 	const char *target; /* of a symbolic link, target_len bytes */
 	size_t target_len;
 	uint32_t major; /* of a device */

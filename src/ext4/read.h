@@ -36,6 +36,11 @@ bool ext4_needs_recovery(const struct ext4_file *file);
 int ext4_find(struct ext4_file *file, const char *path, bool follow, uint32_t *ino,
 	struct buf *canonical, struct err *err);
 
+struct ext4_time {
+	int64_t seconds; /* since 1970, rounded down */
+	uint32_t nsec;
+};
+
 struct ext4_stat {
 	uint32_t ino;
 	uint16_t mode; /* S_IFMT and 07777 */
@@ -44,6 +49,8 @@ struct ext4_stat {
 	uint64_t size;
 	int64_t mtime; /* seconds since 1970, rounded down */
 	uint32_t nsec;
+	struct ext4_time atime, ctime, crtime; /* crtime: 0 where inodes have none */
+	uint64_t blocks;                       /* of 512 bytes */
 	uint32_t nlink;
 	uint32_t major; /* of a device */
 	uint32_t minor;

@@ -195,21 +195,46 @@ int read_xattrs(struct ext4_file *file, uint32_t ino, struct arena *arena,
 
 /* ---- the rest ---------------------------------------------------------------------------- */
 
+/* A time whose second word, when the inode is large enough for it, ends at `end`. */
+static struct ext4_time read_time(const struct ext4_file *file,
+	const struct ext2_inode_large *inode, uint32_t low, uint32_t extra, size_t end)
+{
+	struct ext4_time time = {.seconds = (int32_t)low};
+
+	if (EXT2_INODE_SIZE(file->fs->super) <= EXT2_GOOD_OLD_INODE_SIZE ||
+		EXT2_GOOD_OLD_INODE_SIZE + (size_t)inode->i_extra_isize < end)
+		return time;
+	time.seconds += (int64_t)(extra & 3) << 32;
+	time.nsec = extra >> 2;
+	if (time.nsec > 999999999)
+		time.nsec = 999999999;
+	return time;
+}
+
+#define END_OF(field) (offsetof(struct ext2_inode_large, field) + sizeof(uint32_t))
+
 void read_mtime(const struct ext4_file *file, const struct ext2_inode_large *inode,
 	int64_t *seconds, uint32_t *nsec)
 {
-	size_t end =
-		offsetof(struct ext2_inode_large, i_mtime_extra) + sizeof(inode->i_mtime_extra);
+	struct ext4_time time =
+		read_time(file, inode, inode->i_mtime, inode->i_mtime_extra, END_OF(i_mtime_extra));
 
-	*seconds = (int32_t)inode->i_mtime;
-	*nsec = 0;
-	if (EXT2_INODE_SIZE(file->fs->super) <= EXT2_GOOD_OLD_INODE_SIZE ||
-		EXT2_GOOD_OLD_INODE_SIZE + (size_t)inode->i_extra_isize < end)
-		return;
-	*seconds += (int64_t)(inode->i_mtime_extra & 3) << 32;
-	*nsec = inode->i_mtime_extra >> 2;
-	if (*nsec > 999999999)
-		*nsec = 999999999;
+	*seconds = time.seconds;
+	*nsec = time.nsec;
+}
+
+static void read_times(
+	const struct ext4_file *file, const struct ext2_inode_large *inode, struct ext4_stat *st)
+{
+	read_mtime(file, inode, &st->mtime, &st->nsec);
+	st->atime =
+		read_time(file, inode, inode->i_atime, inode->i_atime_extra, END_OF(i_atime_extra));
+	st->ctime =
+		read_time(file, inode, inode->i_ctime, inode->i_ctime_extra, END_OF(i_ctime_extra));
+	if (EXT2_INODE_SIZE(file->fs->super) > EXT2_GOOD_OLD_INODE_SIZE &&
+		EXT2_GOOD_OLD_INODE_SIZE + (size_t)inode->i_extra_isize >= END_OF(i_crtime))
+		st->crtime = read_time(file, inode, inode->i_crtime, inode->i_crtime_extra,
+			END_OF(i_crtime_extra));
 }
 
 /* linux/include/linux/kdev_t.h: the old encoding, else the new one in the second
@@ -235,7 +260,8 @@ static int fill_stat(struct ext4_file *file, uint32_t ino, struct ext4_stat *st,
 	st->gid = read_gid(&inode);
 	st->size = read_size(&inode);
 	st->nlink = inode.i_links_count;
-	read_mtime(file, &inode, &st->mtime, &st->nsec);
+	read_times(file, &inode, st);
+	st->blocks = ext2fs_get_stat_i_blocks(file->fs, (struct ext2_inode *)&inode);
 	if (S_ISCHR(st->mode) || S_ISBLK(st->mode))
 		read_device(&inode, st);
 	if (S_ISLNK(st->mode) &&

@@ -269,6 +269,15 @@ function core.fetch_blob(options) end
 ---@field mtime_nsec integer # 0 to 999999999
 ---@field nlink integer
 ---@field ino? integer # in an image; a rootfs has none yet
+---@field id integer # the same for all names of one file, as long as the tree does not change
+---@field layer? integer # of a rootfs: the layer that put the name there; nil where none did
+---@field atime? integer # this and the next: of an image's `stat`, not of its `walk`
+---@field atime_nsec? integer
+---@field ctime? integer # when the inode was changed last
+---@field ctime_nsec? integer
+---@field crtime? integer # when it was made
+---@field crtime_nsec? integer
+---@field blocks? integer # of 512 bytes
 ---@field target? string # of a symlink
 ---@field major? integer # of a device
 ---@field minor? integer
@@ -846,5 +855,72 @@ function Agent:get(guest, to) end
 
 ---Close the connection; more than once is fine.
 function Agent:close() end
+
+---Make a directory of a name that nothing has, which is this user's alone.
+---@param prefix string # of its path
+---@return string path
+---@example
+---```lua
+---local dir = banger.host.make_temp_dir "/tmp/edit."
+---```
+---Raises `not_found`, `no_space`, `io`.
+function host.make_temp_dir(prefix) end
+
+---Make a directory, of mode 0700.
+---@param path string
+---@example
+---```lua
+---banger.host.make_dir "out"
+---```
+---Raises `not_found`, `no_space`, `io` (something is there).
+function host.make_dir(path) end
+
+---Make a symbolic link.
+---@param target string
+---@param path string
+---@example
+---```lua
+---banger.host.make_symlink("/usr/bin", "out/bin")
+---```
+---Raises `not_found`, `no_space`, `io` (something is there).
+function host.make_symlink(target, path) end
+
+---Give a file another name.
+---@param existing string # links are not followed
+---@param path string
+---@example
+---```lua
+---banger.host.make_hardlink("out/a", "out/b")
+---```
+---Raises `not_found`, `no_space`, `io` (something is there).
+function host.make_hardlink(existing, path) end
+
+---@class banger.host_attributes
+---@field uid? integer # a link's own, as the time
+---@field gid? integer
+---@field mode? integer # 0 to 07777; not for links
+---@field mtime? integer # seconds since 1970
+---@field mtime_nsec? integer
+
+---Set attributes of a file of this machine: those that are given.
+---@param path string
+---@param attributes banger.host_attributes
+---@example
+---```lua
+---banger.host.set_attributes("out/a", { mode = tonumber("755", 8), mtime = 0 })
+---```
+---Raises `not_found`, `io`.
+function host.set_attributes(path, attributes) end
+
+---Rename a file or directory, when nothing has the new name.
+---@param from string
+---@param to string # on the same file system
+---@return boolean # false: something has it
+---@example
+---```lua
+---if not banger.host.place("out.new", "out") then print "out is there" end
+---```
+---Raises `not_found`, `io`.
+function host.place(from, to) end
 
 return core

@@ -1,0 +1,239 @@
+---Looking into images: a finished ext4 file, an image reference whose layers are put on top
+---of each other for the time being, or one layer of it. Nothing is changed.
+local banger = require "banger"
+local cli = require "banger.cli"
+local layer_view = require "banger.inspect.layer_view"
+local progress = require "banger.progress"
+local source = require "banger.source"
+local text = require "banger.inspect.text"
+
+local M = {}
+
+---@class banger.inspect.target # closed by <close> or `:close()`
+---@field kind "image"|"reference"
+---@field name string # as it was given
+---@field tree banger.tree
+---@field image? banger.image # of a reference
+---@field layers? banger.layer_report[] # of a reference
+local Target = {}
+Target.__index = Target
+
+---Let go of it, and of what was unpacked for it.
+---@example
+---```lua
+---target:close()
+---```
+function Target:close()
+  self.tree:close()
+end
+
+Target.__close = Target.close
+
+local MAGIC_AT = 1024 + 0x38
+
+local function is_ext4(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:seek("set", MAGIC_AT) and file:read(2) == "\x53\xEF"
+end
+
+---What a target is: a file of ext4 is an image, everything else a reference as pull takes
+---them.
+---@param target string
+---@return "image"|"reference"
+---@example
+---```lua
+---inspect.kind "out.ext4"   --> "image"
+---inspect.kind "oci:app:1"  --> "reference"
+---```
+---Raises `usage` for a file that is neither, `not_found` for one that is not there, `io`.
+function M.kind(target)
+  local found = banger.host.stat(target)
+  if found and found.type ~= "dir" then
+    if is_ext4(target) then
+      return "image"
+    elseif not io.open(target, "rb") then
+      banger.error("io", ("%s cannot be read"):format(target))
+    end
+    banger.error("usage", ("%s is no ext4 image; an archive is named oci-archive:%s or docker-archive:%s"):format(
+      target, target, target))
+  elseif found and not target:find ":" then
+    banger.error("usage", ("%s is a directory; a layout is named oci:%s"):format(target, target))
+  elseif target:find "%.ext4$" or target:find "%.img$" or target:find "^%.?%.?/" then
+    banger.error("not_found", ("%s: no such file"):format(target))
+  end
+  return "reference"
+end
+
+local function is_dir(path)
+  local found = banger.host.stat(path)
+  return found and found.type == "dir"
+end
+
+-- Contents can be many: not where a file system in memory often is, unless told so.
+local function temporary_dir()
+  local told = os.getenv "TMPDIR"
+  return told and told ~= "" and told or is_dir "/var/tmp" and "/var/tmp" or "/tmp"
+end
+
+---What `source.resolve` wants, of a recipe's options.
+---@param options table # parsed; see `inspect.options`
+---@param shown banger.progress
+---@return table
+---@example
+---```lua
+---local image = source.resolve(options.target, inspect.source_options(options, shown))
+---```
+---Raises `usage`.
+function M.source_options(options, shown)
+  local all = setmetatable({ out = temporary_dir() .. "/x" }, { __index = options })
+  return cli.source_options(all, options.platform, shown)
+end
+
+---How a recipe shows progress: on a terminal only, unless told.
+---@param options table # parsed; see `inspect.options`
+---@return banger.progress
+---@example
+---```lua
+---local shown <close> = inspect.progress(options)
+---```
+function M.progress(options)
+  local mode = options.quiet and "none" or options.progress or "auto"
+  if mode == "auto" and not banger.host.isatty(2) then
+    mode = "none"
+  end
+  return progress.new { mode = mode }
+end
+
+---Put the layers of an image on top of each other in an unnamed file, oldest first.
+---@param image banger.image
+---@param shown banger.progress
+---@param last? integer # the last layer to put there; default: all
+---@param each? fun(rootfs: banger.rootfs, layer: integer, report: banger.layer_report) # called after each layer
+---@return banger.rootfs
+---@return banger.layer_report[]
+---@example
+---```lua
+---local rootfs <close> = inspect.flatten(source.resolve(ref, options), shown)
+---```
+---Raises what `banger.flatten_layer` does.
+function M.flatten(image, shown, last, each)
+  local count = last or #image.layers
+  local rootfs, reports = image:retry(function()
+    local tree, list, blobs = banger.rootfs { near = temporary_dir() .. "/banger-inspect.ext4" }, {}, {}
+    for i = 1, count do
+      blobs[i] = banger.fetch_blob(image.layers[i].source)
+    end
+    for i = 1, count do
+      list[i] = banger.flatten_layer(tree, blobs[i], {
+        diff_id = image.layers[i].diff_id,
+        progress = shown:start(i, image.layers[i], count),
+      })
+      blobs[i]:close()
+      shown:finish()
+      if each then
+        each(tree, i, list[i])
+      end
+    end
+    return tree, list
+  end)
+  if count == #image.layers then
+    image:remember()
+  end
+  return rootfs, reports
+end
+
+local function open_reference(target, options)
+  local shown <close> = M.progress(options)
+  local image = source.resolve(target, M.source_options(options, shown))
+  local layer = options.layer
+  if layer and layer > #image.layers then
+    banger.error("usage", ("--layer: %s has %s"):format(target, text.count(#image.layers, "layer")))
+  end
+  local tree, reports = M.flatten(image, shown, layer)
+  return setmetatable({
+    kind = "reference", name = target, image = image, layers = reports,
+    tree = layer and layer_view.new(tree, layer) or tree,
+  }, Target)
+end
+
+---Open what a target names.
+---@param target string # a file of ext4, or an image reference
+---@param options? table # of a recipe with `inspect.options`: layer, platform and those about registries
+---@return banger.inspect.target
+---@example
+---```lua
+---local target <close> = inspect.open "out.ext4"
+---print(target.tree:read "/etc/os-release")
+---```
+---Raises what `banger.open`, `source.resolve` and `banger.flatten_layer` do.
+function M.open(target, options)
+  options = options or {}
+  if M.kind(target) == "reference" then
+    return open_reference(target, options)
+  elseif options.layer then
+    banger.error("usage", ("--layer: %s is an ext4 image, which has no layers; name the reference it was made of"):format(target))
+  end
+  local image = banger.open(target)
+  local df = image:df()
+  if df.needs_recovery and not options.quiet then
+    cli.note("%s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it", target)
+  end
+  return setmetatable({ kind = "image", name = target, tree = image }, Target)
+end
+
+---What is at a path of a target.
+---@param target banger.inspect.target
+---@param path string
+---@param follow? boolean # a link at the path's end too
+---@return banger.stat
+---@example
+---```lua
+---local st = inspect.stat(target, "/etc/passwd")
+---```
+---Raises `not_found`, which says whether a link leads nowhere; what the tree raises.
+function M.stat(target, path, follow)
+  if path:find("\0", 1, true) then
+    banger.error("usage", ("%s: no path has a zero byte"):format(path))
+  end
+  local st = target.tree:stat(path, { follow = follow })
+  if st then
+    return st
+  elseif follow and target.tree:stat(path) then
+    banger.error("not_found", ("%s: a link that leads nowhere in %s"):format(path, target.name))
+  end
+  banger.error("not_found", ("%s: not in %s"):format(path, target.name))
+end
+
+local function layer_number(given)
+  local number = given:find "^%d+$" and #given < 6 and math.tointeger(tonumber(given))
+  if not number or number < 1 then
+    return nil, ("--layer: '%s' is no number from 1 on"):format(given)
+  end
+  return number
+end
+
+---Add what all recipes that look into one target have: the target, and options.
+---@param parser table # of argparse
+---@param leave_out? { layer?: boolean, target?: boolean } # true: not these
+---@example
+---```lua
+---inspect.options(parser)
+---local target <close> = inspect.open(options.target, options)
+---```
+function M.options(parser, leave_out)
+  leave_out = leave_out or {}
+  if not leave_out.target then
+    parser:argument("target", "What to look into: a file of ext4, or an image reference as pull takes them.")
+  end
+  if not leave_out.layer then
+    parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest."):convert(layer_number)
+  end
+  parser:option("--platform", "Of a reference: the platform, such as linux/arm64; default: this machine's.")
+  cli.registry_options(parser)
+  parser:flag("--json", "Print JSON.")
+  parser:flag("-q --quiet", "Say nothing on stderr but errors.")
+  parser:option("--progress", "How to show progress; auto shows it on a terminal.", "auto")
+    :choices { "auto", "tty", "plain", "none" }
+end
+
+return M

@@ -1,0 +1,213 @@
+---What is in an image, for people: names that a terminal can take, modes, times, owners.
+local core = require "banger.core"
+
+local M = {}
+
+local STDOUT = 1
+local ESCAPES = {
+  ["\a"] = "\\a", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\v"] = "\\v", ["\f"] = "\\f", ["\r"] = "\\r",
+  ["\\"] = "\\\\",
+}
+
+local function octal(bytes)
+  return (bytes:gsub(".", function(byte)
+    return ESCAPES[byte] or ("\\%03o"):format(byte:byte())
+  end))
+end
+
+-- Characters that are no control characters to C, but are to a terminal or to a reader:
+-- C1, marks and overrides of direction, separators of lines.
+local function is_unsafe(code)
+  return code < 0xA0 or code == 0x200E or code == 0x200F or code >= 0x2028 and code <= 0x202E
+    or code >= 0x2066 and code <= 0x2069 or code == 0xFEFF
+end
+
+local function escape_wide(text)
+  local out, at = {}, 1
+  while at <= #text do
+    local valid, bad = utf8.len(text, at)
+    local stop = valid and #text or bad - 1
+    for _, code in utf8.codes(text:sub(at, stop)) do
+      local char = utf8.char(code)
+      out[#out + 1] = code >= 0x80 and is_unsafe(code) and octal(char) or char
+    end
+    if not valid then
+      out[#out + 1] = ("\\%03o"):format(text:byte(bad))
+      stop = bad
+    end
+    at = stop + 1
+  end
+  return table.concat(out)
+end
+
+---A name as `ls -b` shows it, but for spaces: control characters, backslashes and what is no
+---UTF-8 become escapes as C has them. What comes out has no line break, and can be undone.
+---@param text string
+---@return string
+---@example
+---```lua
+---text.escape "a\nb"  --> a\nb, in one line
+---```
+function M.escape(text)
+  if not text:find "[%c\\\128-\255]" then
+    return text
+  end
+  text = text:gsub("[%c\\]", octal)
+  return text:find "[\128-\255]" and escape_wide(text) or text
+end
+
+---How to print names on stdout: escaped on a terminal, else as they are.
+---@param always? boolean # escaped wherever they go
+---@return fun(name: string): string
+---@example
+---```lua
+---local shown = text.printer()
+---io.write(shown(name), "\n")
+---```
+function M.printer(always)
+  if always or core.host.isatty(STDOUT) then
+    return M.escape
+  end
+  return function(name)
+    return name
+  end
+end
+
+---Put bytes into a table that becomes JSON. Where they are no UTF-8, `NAME_escaped` has
+---them too, as `text.escape` writes them.
+---@param object table
+---@param name string
+---@param bytes? string
+---@example
+---```lua
+---text.put(object, "path", st.path)
+---```
+function M.put(object, name, bytes)
+  object[name] = bytes
+  if bytes and not utf8.len(bytes) then
+    object[name .. "_escaped"] = M.escape(bytes)
+  end
+end
+
+local TYPE_LETTERS = { file = "-", dir = "d", symlink = "l", char = "c", block = "b", fifo = "p", socket = "s" }
+
+-- Three letters, of which the last tells a special bit too.
+local function triad(bits, special, letter)
+  local x = bits & 1 ~= 0
+  local last = special and (x and letter or letter:upper()) or x and "x" or "-"
+  return (bits & 4 ~= 0 and "r" or "-") .. (bits & 2 ~= 0 and "w" or "-") .. last
+end
+
+---Type and mode, as `ls -l` has them.
+---@param st banger.stat
+---@return string # such as "drwxr-xr-x"
+---@example
+---```lua
+---text.mode(rootfs:stat "/tmp")  --> "drwxrwxrwt"
+---```
+function M.mode(st)
+  local mode = st.mode
+  return (TYPE_LETTERS[st.type] or "?") .. triad(mode >> 6 & 7, mode & 2048 ~= 0, "s")
+    .. triad(mode >> 3 & 7, mode & 1024 ~= 0, "s") .. triad(mode & 7, mode & 512 ~= 0, "t")
+end
+
+---A time as ISO 8601 has it, in UTC.
+---@param seconds integer
+---@param nsec? integer # then with nine digits
+---@return string # such as "2020-01-02 03:04:05"
+---@example
+---```lua
+---text.time(0)  --> "1970-01-01 00:00:00"
+---```
+function M.time(seconds, nsec)
+  local date = os.date("!%Y-%m-%d %H:%M:%S", seconds)
+  return nsec and ("%s.%09d"):format(date, nsec) or date
+end
+
+local UNITS = { "K", "M", "G", "T", "P" }
+
+---A size as `ls -h` writes it: at most two digits and a unit, rounded up.
+---@param bytes integer
+---@return string
+---@example
+---```lua
+---text.size(1536)  --> "1.5K"
+---```
+function M.size(bytes)
+  local value, unit = bytes, ""
+  for _, name in ipairs(UNITS) do
+    if value < 1024 then
+      break
+    end
+    value, unit = value / 1024, name
+  end
+  if unit == "" then
+    return tostring(bytes)
+  end
+  local tenths = math.ceil(value * 10) / 10
+  return (tenths < 10 and "%.1f%s" or "%.0f%s"):format(tenths < 10 and tenths or math.ceil(value), unit)
+end
+
+---A number and its noun.
+---@param number integer
+---@param noun string
+---@param plural? string
+---@return string
+---@example
+---```lua
+---text.count(2, "directory", "directories")  --> "2 directories"
+---```
+function M.count(number, noun, plural)
+  return ("%d %s"):format(number, number == 1 and noun or plural or noun .. "s")
+end
+
+local ACCOUNTS_LIMIT = 4 * 1024 * 1024
+
+local function read_names(tree, path)
+  local names = {}
+  local ok, content = pcall(tree.read, tree, path, { size = ACCOUNTS_LIMIT })
+  for line in (ok and content or ""):gmatch "[^\n]+" do
+    local name, id = line:match "^([^:]+):[^:]*:(%d+):"
+    id = id and #id <= 10 and math.tointeger(tonumber(id))
+    if id and not names[id] then
+      names[id] = name
+    end
+  end
+  return names
+end
+
+---@class banger.inspect.owners # the names that an image has for its ids
+---@field users table<integer, string>
+---@field groups table<integer, string>
+
+---Who is who in an image, by its own /etc/passwd and /etc/group.
+---@param tree banger.tree
+---@return banger.inspect.owners
+---@example
+---```lua
+---text.owners(rootfs).users[0]  --> "root"
+---```
+function M.owners(tree)
+  return { users = read_names(tree, "/etc/passwd"), groups = read_names(tree, "/etc/group") }
+end
+
+---What is known of a file, as JSON has it.
+---@param st banger.stat
+---@param owners? banger.inspect.owners
+---@return table
+---@example
+---```lua
+---json.encode(text.object(rootfs:stat "/etc/passwd"))
+---```
+function M.object(st, owners)
+  local object = {
+    type = st.type, mode = ("%04o"):format(st.mode), uid = st.uid, gid = st.gid, size = st.size, mtime = st.mtime,
+    mtime_nsec = st.mtime_nsec, nlink = st.nlink, ino = st.ino, major = st.major, minor = st.minor, layer = st.layer,
+    user = owners and owners.users[st.uid], group = owners and owners.groups[st.gid],
+  }
+  M.put(object, "path", st.path)
+  M.put(object, "target", st.target)
+  return object
+end
+
+return M

@@ -1,0 +1,54 @@
+-- Opens a file of an image in your editor, and writes it back:
+--
+--     banger-lua edit out.ext4 /etc/motd
+local argparse = require "argparse"
+local banger = require "banger"
+local cli = require "banger.cli"
+local edit = require "banger.inspect.edit"
+local inspect = require "banger.inspect"
+local json = require "banger.json"
+local text = require "banger.inspect.text"
+
+local parser = argparse("banger-lua edit", "Edit a file of an ext4 image with $VISUAL, $EDITOR or vi.")
+parser:argument("image", "The image: a file of ext4, which no machine is using.")
+parser:argument("path", "The file in it; links are followed.")
+parser:option("--editor", "The command to edit with; it gets the name of a copy as a further argument.")
+parser:flag("--create", "Make the file where it is missing: of mode 0644, root's.")
+parser:mutex(
+  parser:flag("--json", "Print the result as one JSON object."),
+  parser:flag("-q --quiet", "Say nothing on stderr but errors.")
+)
+parser:epilog("Mode, owner and extended attributes stay as they are, the time of modification becomes now. The image is written only when "
+  .. "the editor ends well and the content is another; then whole or not at all.")
+local options = cli.parse(parser, { ... })
+
+if inspect.kind(options.image) ~= "image" then
+  banger.error("usage", ("%s is no file; only an ext4 image can be edited"):format(options.image))
+elseif not options.path:find "^/" or options.path:find "/$" then
+  banger.error("usage", ("'%s' is no path of a file in the image, from / on"):format(options.path))
+end
+
+local function variable(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
+
+local function note(...)
+  if not options.quiet then
+    cli.note(...)
+  end
+end
+
+local result = edit.edit(options.image, options.path, {
+  editor = options.editor or variable "VISUAL" or variable "EDITOR" or "vi",
+  create = options.create,
+  note = function(message)
+    note("%s", text.escape(message))
+  end,
+})
+if options.json then
+  local object = { changed = result.changed, size = result.size }
+  text.put(object, "path", result.path)
+  return cli.write(json.encode(object), "\n")
+end
+note("%s: %s", text.escape(result.path), result.changed and ("changed, %s"):format(text.count(result.size, "byte")) or "unchanged")

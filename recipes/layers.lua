@@ -1,0 +1,136 @@
+-- Says what each layer of an image adds, changes and removes, and what is wasted: brought by
+-- one layer and hidden by a later one.
+--
+--     banger-lua layers docker.io/library/nginx:1.27
+--     banger-lua layers --max-wasted 5% --min-efficiency 0.95 oci:app:latest    # for CI
+local argparse = require "argparse"
+local banger = require "banger"
+local cli = require "banger.cli"
+local inspect = require "banger.inspect"
+local json = require "banger.json"
+local layers = require "banger.inspect.layers"
+local size = require "banger.size"
+local source = require "banger.source"
+local text = require "banger.inspect.text"
+
+-- Bytes, or a part of all.
+local function most_wasted(given)
+  local percent = given:match "^(%d+%.?%d*)%%$"
+  if percent then
+    if tonumber(percent) > 100 then
+      return nil, ("--max-wasted: '%s' is more than 100%%"):format(given)
+    end
+    return { given = given, percent = tonumber(percent) }
+  end
+  local bytes = size.parse(given)
+  if not bytes then
+    return nil, ("--max-wasted: '%s' is neither a size such as 10M nor a part such as 5%%"):format(given)
+  end
+  return { given = given, bytes = bytes }
+end
+
+local function least_efficiency(given)
+  local number = given:find "^%d*%.?%d+$" and tonumber(given)
+  if not number or number > 1 then
+    return nil, ("--min-efficiency: '%s' is no number from 0 to 1"):format(given)
+  end
+  return number
+end
+
+local function count(given)
+  local number = given:find "^%d+$" and #given < 9 and math.tointeger(tonumber(given))
+  if not number then
+    return nil, ("--worst: '%s' is no number"):format(given)
+  end
+  return number
+end
+
+local parser = argparse("banger-lua layers", "Say what each layer of an image adds, changes, removes and wastes.")
+inspect.options(parser, { layer = true })
+parser:flag("--files", "List what each layer adds (+), changes (~) and removes (-).")
+parser:option("--worst", "How many of the paths that waste most to list."):convert(count):default "10"
+parser:option("--max-wasted", "Exit with 1 when more is wasted: bytes such as 10M, or a part of all such as 5%.")
+  :argname("SIZE|PERCENT"):convert(most_wasted)
+parser:option("--min-efficiency", "Exit with 1 when the score is less, such as 0.95."):convert(least_efficiency)
+parser:epilog("Wasted are bytes that one layer brings and a later one replaces or removes. The score is dive's: for each path the least "
+  .. "bytes that a layer has under it (0 where one removes it) to all of them. Directories that a layer only lists again are no change.")
+local options = cli.parse(parser, { ... })
+
+if inspect.kind(options.target) == "image" then
+  banger.error("usage", ("%s is an ext4 image, which has no layers; name the reference it was made of"):format(options.target))
+end
+local shown <close> = inspect.progress(options)
+local image = source.resolve(options.target, inspect.source_options(options, shown))
+local analysis, rootfs = layers.analyse(image, shown, { changes = options.files })
+rootfs:close()
+
+local function percent(part, whole)
+  return whole > 0 and part * 100 / whole or 0
+end
+
+local SIGNS = { added = "+", changed = "~", removed = "-" }
+
+local function write_table()
+  local form = "%3s  %10s  %10s  %8s  %8s  %8s  %10s  %s\n"
+  cli.write(form:format("#", "compressed", "bytes", "added", "changed", "removed", "wasted", "created by"))
+  for i, layer in ipairs(analysis.layers) do
+    local made = text.escape((layer.created_by or "-"):gsub("%s+", " "))
+    cli.write(form:format(i, size.format(layer.size), size.format(layer.bytes), layer.added.count, layer.changed.count,
+      layer.removed.count, size.format(layer.wasted), #made > 60 and made:sub(1, 57) .. "..." or made))
+    for _, change in ipairs(layer.files or {}) do
+      cli.write(("     %s %10s  %s\n"):format(SIGNS[change.kind], size.format(change.size), text.escape(change.path)))
+    end
+  end
+end
+
+local function write_waste()
+  cli.write(("\nwasted %s of %s (%.1f %%), efficiency %.4f\n"):format(size.format(analysis.wasted_bytes), size.format(analysis.bytes),
+    percent(analysis.wasted_bytes, analysis.bytes), analysis.efficiency))
+  for i = 1, math.min(options.worst, #analysis.wasted) do
+    local waste = analysis.wasted[i]
+    cli.write(("%10s  %s (layers %s)\n"):format(size.format(waste.bytes), text.escape(waste.path), table.concat(waste.layers, ", ")))
+  end
+end
+
+local function object()
+  for _, layer in ipairs(analysis.layers) do
+    for _, change in ipairs(layer.files or {}) do
+      text.put(change, "path", change.path)
+    end
+  end
+  local worst = {}
+  for i = 1, math.min(options.worst, #analysis.wasted) do
+    worst[i] = analysis.wasted[i]
+    text.put(worst[i], "path", worst[i].path)
+  end
+  return {
+    reference = image.reference, digest = image.digest, layers = analysis.layers, bytes = analysis.bytes,
+    wasted_bytes = analysis.wasted_bytes, final_bytes = analysis.final_bytes, efficiency = analysis.efficiency, wasted = worst,
+  }
+end
+
+if options.json then
+  cli.write(json.encode(object()), "\n")
+else
+  write_table()
+  write_waste()
+end
+
+local failed = false
+local function fail(...)
+  cli.note(...)
+  failed = true
+end
+
+local most = options.max_wasted
+if most and (most.bytes and analysis.wasted_bytes > most.bytes
+  or most.percent and percent(analysis.wasted_bytes, analysis.bytes) > most.percent) then
+  fail("%s: %s (%.1f %%) are wasted, more than --max-wasted %s", options.target, size.format(analysis.wasted_bytes),
+    percent(analysis.wasted_bytes, analysis.bytes), most.given)
+end
+if options.min_efficiency and analysis.efficiency < options.min_efficiency then
+  fail("%s: the efficiency is %.4f, less than --min-efficiency %g", options.target, analysis.efficiency, options.min_efficiency)
+end
+if failed then
+  os.exit(1)
+end
