@@ -18,6 +18,9 @@ local tar = require "support.tar"
 
 local M = {}
 
+-- Seconds for what hangs: a boot takes 3 to 20 of them on a machine that is not busy.
+local PATIENCE = 110
+
 local KERNEL, LOGS, MAKER = "build/cache/kernel", "build/boot", "tests/boot/make-images.sh"
 
 local PROGRAM = { mode = tonumber("755", 8) }
@@ -228,9 +231,9 @@ end
 local SCRIPT = [[
 log=%s; pipe=%s
 mkfifo $pipe.keys $pipe.monitor.in $pipe.monitor.out
-exec 3<>$pipe.keys 4<>$pipe.monitor.out
+exec 3<>$pipe.keys 4<>$pipe.monitor.out 5<>$pipe.monitor.in
 : >$log
-tell() { echo "$1" >$pipe.monitor.in; }
+tell() { echo "$1" >&5; }
 keys() { printf '%%s\n' "$1" >&3; }
 seen() { grep -qF -e "$1" $log; }
 %s <&3 >$pipe.out 2>&1 & pid=$!
@@ -258,7 +261,7 @@ wait $pid
 --- banger-lua run with its arguments.
 local function command(path, log, monitor, options)
   local words = { sh.banger(), "run", path, "--kernel", KERNEL .. "/kernel", "--accel", os.getenv "BOOT_ACCEL" or "tcg",
-    "--log", log, "--timeout", tostring(options.seconds or 55), "--memory", ("%dM"):format(options.memory or 512) }
+    "--log", log, "--timeout", tostring(options.seconds or PATIENCE), "--memory", ("%dM"):format(options.memory or 512) }
   local function add(option, value)
     words[#words + 1] = option
     words[#words + 1] = value
