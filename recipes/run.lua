@@ -104,6 +104,17 @@ local function note(format, ...)
   cli.note(format, ...)
 end
 
+local function exclude(cause, what, why)
+  if cause and what then
+    banger.error("usage", why)
+  end
+end
+exclude(options.no_network, options.forward[1], "--forward and --no-network exclude each other")
+exclude(options.tap, monitor == "qemu", "--tap is for --print-cmdline firecracker and cloud-hypervisor")
+exclude(monitor ~= "qemu", options.forward[1], ("--forward is for QEMU's network: %s has --tap"):format(monitor))
+exclude(monitor ~= "qemu", extra[1], ("what is after -- is for QEMU, not for %s"):format(monitor))
+exclude(options.initrd, options.initrd_out, "--initrd and --initrd-out exclude each other")
+
 local function write_file(path, data)
   local file, message = io.open(path, "wb")
   local ok = file

@@ -69,6 +69,19 @@ describe("run refuses", function()
     end
   end)
 
+  it("options that cannot go together", function()
+    for options, message in pairs {
+      ["--no-network --forward 1:2"] = "--forward and --no-network exclude each other",
+      ["--tap tap0"] = "--tap is for --print-cmdline firecracker and cloud-hypervisor",
+      ["--print-cmdline firecracker --forward 1:2"] = "--forward is for QEMU's network: firecracker has --tap",
+      ["--initrd a --initrd-out b"] = "--initrd and --initrd-out exclude each other",
+    } do
+      assert_refused(1, message, run(options))
+    end
+    local out, code = sh.run(("%s run --print-cmdline cloud-hypervisor %s -- -S 2>&1"):format(sh.quote(sh.banger()), sh.quote(image)))
+    assert.same({ "banger-lua: what is after -- is for QEMU, not for cloud-hypervisor\n", 1 }, { out, code })
+  end)
+
   it("disks and sockets that cannot be", function()
     assert_refused(2, "--disk /no/disk: there is no such file", run(("--disk /no/disk --kernel %s --initrd %s"):format(kernel, kernel)))
     assert_refused(2, "--initrd /no/initrd: there is no such file", run("--initrd /no/initrd --kernel " .. kernel))
