@@ -70,6 +70,7 @@ int agent_put(struct agent *agent, const char *host, const char *guest, struct e
 
 	if (fd < 0)
 		return -1;
+	exchange.input_most = (uint64_t)st.st_size;
 	protocol_put(protocol_put(head, st.st_mode & PUT_MODE, 4), (uint64_t)st.st_size, 8);
 	if (buf_append(&request, head, sizeof(head), err) < 0 ||
 		buf_append(&request, guest, strlen(guest) + 1, err) < 0)

@@ -50,6 +50,7 @@ int agent_broken(struct agent *agent, const char *what, struct err *err);
 /* A request that was sent: what comes and goes until it ends. */
 struct agent_exchange {
 	struct agent_command *command; /* its input, outputs, and what is asked of signals */
+	uint64_t input_most;           /* bytes that are read of it */
 	bool attr_wanted;              /* ATTR has to come, before any output */
 	uint32_t mode;                 /* of ATTR */
 	uint64_t size;

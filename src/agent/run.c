@@ -36,6 +36,7 @@ struct run {
 	struct flow flows[2];
 	int input;       /* -1 once it has ended */
 	uint32_t credit; /* for input */
+	uint64_t sent;   /* bytes of input */
 	int signals;     /* of signalfd; -1: they are not ours */
 	int interrupts;  /* SIGINTs in a row */
 	double last_interrupt;
@@ -119,7 +120,8 @@ static int take_input(struct run *run, struct err *err)
 {
 	uint8_t chunk[PROTOCOL_CHUNK];
 	size_t most = run->credit < sizeof(chunk) ? run->credit : sizeof(chunk);
-	ssize_t n = read(run->input, chunk, most);
+	uint64_t left = run->exchange->input_most - run->sent;
+	ssize_t n = left ? read(run->input, chunk, left < most ? left : most) : 0;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -130,6 +132,7 @@ static int take_input(struct run *run, struct err *err)
 		run->input = -1;
 	}
 	run->credit -= (uint32_t)n;
+	run->sent += (uint64_t)n;
 	return agent_send(run->agent, PROTOCOL_STDIN, chunk, (size_t)n, err);
 }
 
@@ -334,21 +337,26 @@ static int loop(struct run *run, struct err *err)
 	return 0;
 }
 
+/* Those that are not ignored, as nohup has them. */
+static void add_signals(sigset_t *set, const int *numbers, size_t count)
+{
+	struct sigaction now;
+
+	sigemptyset(set);
+	for (size_t i = 0; i < count; i++)
+		if (sigaction(numbers[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			sigaddset(set, numbers[i]);
+}
+
 /* What the command is to deal with does not reach our own handlers. */
 static int loop_with_signals(struct run *run, struct err *err)
 {
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+	size_t count = sizeof(numbers) / sizeof(*numbers);
 	sigset_t set, before;
 	int rc;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
-	if (run->exchange->command->terminal)
-		sigaddset(&set, SIGWINCH);
+	add_signals(&set, numbers, run->exchange->command->terminal ? count : count - 1);
 	run->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (run->signals < 0)
 		return err_errno(err, errno, "watch signals");
@@ -406,6 +414,7 @@ int agent_exchange(struct agent *agent, uint8_t type, const struct buf *request,
 	run->status = status;
 	run->input = command->input;
 	run->credit = PROTOCOL_WINDOW;
+	run->sent = 0;
 	run->signals = -1;
 	run->interrupts = 0;
 	run->last_interrupt = 0;
@@ -466,7 +475,7 @@ static int make_request(struct buf *buf, const struct agent_command *command, st
 int agent_run(struct agent *agent, struct agent_command *command, struct agent_status *status,
 	struct err *err)
 {
-	struct agent_exchange exchange = {.command = command};
+	struct agent_exchange exchange = {.command = command, .input_most = UINT64_MAX};
 	cleanup(buf_free) struct buf request = {0};
 
 	if (make_request(&request, command, err) < 0)

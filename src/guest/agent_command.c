@@ -170,18 +170,30 @@ static void free_exec(struct exec *exec)
 	list_free(&exec->env);
 }
 
+/* The image's; what is no variable was said when the machine started. */
+static int add_image(struct list *env)
+{
+	struct list image = {0};
+	size_t len = 0;
+	char *text = text_read(ENV_FILE, &len);
+
+	if (text && list_split(&image, text, len) < 0)
+		return -1;
+	for (size_t i = 0; i < image.count; i++)
+		if (strchr(image.items[i], '=') && image.items[i][0] != '=' &&
+			program_env_set(env, image.items[i]) < 0)
+			return -1;
+	return 0;
+}
+
 /* PATH and HOME, then the image's, then what the host asks for. */
 static int make_env(struct list *env, const struct exec *exec, const struct user *user)
 {
 	static char path[] = "PATH=" PROGRAM_PATH, home[sizeof(user->home) + 8];
-	struct list defaults = {0}, none = {0}, image = {0};
-	size_t len = 0;
-	char *text = text_read(ENV_FILE, &len);
+	struct list none = {0};
 
 	snprintf(home, sizeof(home), "HOME=%s", user->home);
-	if (list_add(&defaults, path) < 0 || list_add(&defaults, home) < 0 ||
-		(text && list_split(&image, text, len) < 0) ||
-		program_env(env, &defaults, &image) < 0)
+	if (list_add(env, path) < 0 || list_add(env, home) < 0 || add_image(env) < 0)
 		return -1;
 	return program_env(env, &none, &exec->env);
 }
@@ -321,41 +333,42 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/* Copy to the end, and count. Why not: errno. */
-static int copy(int from, int to, uint64_t *count)
+/* Copy to the end, but no more than `most`. The count, or -1 with errno. */
+static int64_t copy(int from, int to, uint64_t most)
 {
 	static char chunk[PROTOCOL_CHUNK];
+	uint64_t left = most;
 	ssize_t n;
 
-	*count = 0;
-	while ((n = read(from, chunk, sizeof(chunk)))) {
+	while (left && (n = read(from, chunk, left < sizeof(chunk) ? left : sizeof(chunk)))) {
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 || write_all(to, chunk, (size_t)n) < 0)
 			return -1;
-		*count += (uint64_t)n;
+		left -= (uint64_t)n;
 	}
-	return 0;
+	return (int64_t)(most - left);
 }
 
-/* An end that comes too early is that of the host. */
-static int receive(int fd, mode_t mode, uint64_t size)
+/* "" once it is all there, else why not; NULL: errno. An end that comes too early is that
+ * of the host, which is gone or has another file now. */
+static const char *receive(int fd, mode_t mode, uint64_t size)
 {
-	uint64_t count;
+	int64_t count = copy(STDIN_FILENO, fd, size);
+	char more;
 
-	if (copy(STDIN_FILENO, fd, &count) < 0)
-		return -1;
-	if (count != size) {
-		errno = EPROTO;
-		return -1;
-	}
-	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -1 : 0;
+	if (count < 0)
+		return NULL;
+	if ((uint64_t)count != size || read(STDIN_FILENO, &more, 1) != 0)
+		return "it changed while it was sent";
+	return fchmod(fd, mode) < 0 || fsync(fd) < 0 ? NULL : "";
 }
 
 /* In the child, to its end. A hang-up is the end of its input. */
 static void put(const char *path, mode_t mode, uint64_t size)
 {
 	char temp[PROGRAM_PATH_MAX];
+	const char *words;
 	struct stat st;
 	int fd;
 
@@ -371,9 +384,10 @@ static void put(const char *path, mode_t mode, uint64_t size)
 		_exit(1);
 	}
 	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd >= 0 && receive(fd, mode, size) == 0 && rename(temp, path) == 0)
+	words = fd < 0 ? NULL : receive(fd, mode, size);
+	if (words && !*words && rename(temp, path) == 0)
 		_exit(0);
-	say("write %s: %s", path, strerror(errno));
+	say("write %s: %s", path, words && *words ? words : strerror(errno));
 	if (fd >= 0)
 		unlink(temp);
 	_exit(1);
@@ -395,13 +409,11 @@ int agent_command_put(
 	return rc < 0 ? -1 : 0;
 }
 
-/* In the child, to its end. */
-static void get(int fd, const char *path)
+/* In the child, to its end. A file that grows is sent as long as it was. */
+static void get(int fd, const char *path, uint64_t size)
 {
-	uint64_t count;
-
 	watch_release();
-	if (copy(fd, STDOUT_FILENO, &count) == 0)
+	if (copy(fd, STDOUT_FILENO, size) >= 0)
 		_exit(0);
 	say("read %s: %s", path, strerror(errno));
 	_exit(1);
@@ -437,7 +449,7 @@ int agent_command_get(struct agent_command *command, const struct protocol_frame
 		return why_set(why, "%s: %s", path, strerror(errno));
 	rc = look_at(fd, path, attr, why) < 0 ? -1 : start(command, why);
 	if (rc == 0)
-		get(fd, path);
+		get(fd, path, protocol_get(attr + 4, 8));
 	close(fd);
 	return rc < 0 ? -1 : 0;
 }

@@ -41,7 +41,7 @@ setup(function()
   files["/bin/vsock"] = { sh.read_file(scratch:path "vsock"), MODE_PROGRAM }
   files["/.banger/agent"] = "vsock:1024\0port:banger.agent\0"
   local argv = { "/bin/busybox", "sh", "-c", PROGRAM }
-  guest.image(disk, { argv = argv, env = { "OF=the image" }, files = files, stop_signal = "USR1" })
+  guest.image(disk, { argv = argv, env = { "OF=the image", "NONE" }, files = files, stop_signal = "USR1" })
   sh.check("mkdir -p build/boot")
   machine = sh.check(("timeout -k 5 120 %s run %s --kernel %s/kernel --accel %s --memory 256M --no-network --agent %s "
     .. "--append 'rw init=/.banger/init' >%s 2>&1 </dev/null & echo $!"):format(

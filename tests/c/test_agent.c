@@ -383,6 +383,33 @@ static void the_guest_takes_no_more_than_its_window(void **state)
 	expect_end(&w, "there is no such signal");
 }
 
+static void the_guest_keeps_no_file_of_another_size(void **state)
+{
+	static struct wire w;
+	char path[600], request[700] = "\244\1\0\0\4", *said;
+	const char *words;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(mkdir(unit_path("put"), 0755), 0);
+	snprintf(path, sizeof(path), "%s/x", unit_path("put"));
+	memcpy(request + 12, path, strlen(path) + 1);
+	for (uint8_t sent = 0; sent < 8; sent++) {
+		w.len = 0;
+		add_hello(&w);
+		add_frame(&w, PROTOCOL_PUT, 1, request, 12 + strlen(path) + 1);
+		if (sent)
+			add_frame(&w, PROTOCOL_STDIN, 1, "1234567", sent);
+		add_frame(&w, PROTOCOL_STDIN, 1, "", 0);
+		words = sent == 4 ? "\xb6\15" : "x: it changed while it was sent\n"; /* 13: EXIT */
+		said = ask_guest(&w, false, words, &len);
+		assert_non_null(memmem(said, len, words, strlen(words)));
+		if (sent == 4)
+			assert_int_equal(unlink(path), 0);
+		assert_int_equal(unit_count_files(unit_path("put")), 0);
+	}
+}
+
 /* Nothing that could start anything: the rest of what a host may send, and may not. */
 static void the_guest_survives_noise(void **state)
 {
@@ -746,6 +773,7 @@ int main(void)
 		cmocka_unit_test(the_guest_ends_a_session_that_is_none),
 		cmocka_unit_test(the_guest_answers_a_damaged_request),
 		cmocka_unit_test(the_guest_takes_no_more_than_its_window),
+		cmocka_unit_test(the_guest_keeps_no_file_of_another_size),
 		cmocka_unit_test(the_guest_survives_noise),
 		cmocka_unit_test(a_port_begins_again_wherever_the_last_session_stopped),
 		cmocka_unit_test(the_host_waits_for_its_own_welcome),

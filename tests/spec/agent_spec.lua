@@ -173,6 +173,14 @@ describe("a signal", function()
     end
   end)
 
+  it_runs("that nohup ignores is ignored", function()
+    local ready, out = scratch:fresh(), scratch:path "nohup"
+    sh.check(("env --ignore-signal=HUP %s -- sh -c %s </dev/null >%s 2>&1 & pid=$!; "
+      .. "for i in $(seq 200); do [ -e %s ] && break; sleep 0.05; done; kill -HUP $pid; kill -TERM $pid; wait $pid; [ $? = 5 ]"):format(
+      exec, sh.quote(("trap 'echo got HUP' HUP; trap 'exit 5' TERM; touch %s; while :; do sleep 0.05; done"):format(ready)), out, ready))
+    assert.is_nil(sh.read_file(out):find "got HUP")
+  end)
+
   it_runs("reaches all that the command started", function()
     local pid = started_command("sh -c 'echo $$ >" .. scratch:path "child" .. "; READY; sleep 300; true'; true")
     sh.check("kill " .. pid)
@@ -228,6 +236,14 @@ describe("files", function()
     assert_run(0, "empty\n", ("--put %s %s --get %s %s -- sh -c '[ -s %s ] || echo empty; echo new >%s'"):format(
       from, inside, inside, back, inside, inside))
     assert.are.equal("new\n", sh.read_file(back))
+  end)
+
+  it_runs("that grow are copied as they were", function()
+    local log, dir = scratch:path "growing", scratch:mkdir "grown"
+    local out = sh.check(("head -c 20000000 /dev/zero >%s; while :; do echo more >>%s; done & writer=$!; "
+      .. "for i in 1 2 3; do timeout 60 %s --put %s %s/in --get %s %s/out </dev/null || echo failed; cmp -n 20000000 %s/in %s/out; done; "
+      .. "kill $writer"):format(log, log, exec, log, dir, log, dir, dir, dir))
+    assert.are.equal("", out)
   end)
 
   it_runs("that cannot be copied leave nothing behind", function()
