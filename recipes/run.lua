@@ -17,6 +17,7 @@ local plan = require "banger.machine.plan"
 local qemu = require "banger.machine.qemu"
 
 local TIMED_OUT, PANICKED = 124, 125
+local STOP_SECONDS = 10 -- as container engines have it
 local MIB = 1024 * 1024
 local LEAST_MEMORY = 32 * MIB
 
@@ -87,7 +88,8 @@ parser:option("--print-cmdline", "Boot nothing, print what would: a command line
   :choices { "qemu", "firecracker", "cloud-hypervisor" }
 parser:option("--initrd-out", "Write the initramfs that was made on the fly into a file.")
 parser:option("--tap", "With --print-cmdline: the network device of firecracker and cloud-hypervisor.")
-parser:epilog "Arguments after -- are for QEMU."
+parser:epilog("Arguments after -- are for QEMU. When run is told to end (SIGTERM, SIGINT, --timeout), the machine is told to stop, "
+  .. "and cut off ten seconds later, or at a second signal.")
 
 -- What is after -- is not ours.
 local own, extra = { ... }, {}
@@ -216,12 +218,15 @@ if options.print_cmdline then
 end
 -- What was made for this run has no name: QEMU gets it as a descriptor.
 machine.initrd = archive and "/dev/fd/3" or options.initrd
+machine.control = archive and 4 or 3
 note("boots %s: Linux %s, %s, %s%s", options.image, kernel.version or kernel.path, kind, how,
   why and (" (%s)"):format(why) or "")
 if machine.console == "tty" then
   note("Ctrl-A x ends the machine, Ctrl-A h shows more keys")
 end
-local result = banger.host.foreground(qemu.argv(machine), { timeout = options.timeout, files = { archive } })
+local result = banger.host.foreground(qemu.argv(machine), {
+  timeout = options.timeout, files = { archive }, farewell = qemu.farewell(kind), patience = STOP_SECONDS,
+})
 
 -- 6. End as the guest ended.
 local ending = console.ending(result.tail)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -29,6 +30,7 @@ struct child {
 	const char *name;
 	pid_t pid; /* 0: it has ended */
 	int out;   /* our end of its stdout; -1: closed */
+	int ear;   /* our end of the socket that it listens to; -1: none */
 	int files[MAX_FILES];
 	size_t file_count;
 };
@@ -81,6 +83,20 @@ static int open_files(struct child *child, const struct foreground_request *r)
 			return -1;
 		child->file_count++;
 	}
+	return 0;
+}
+
+/* The other end of its socket goes where a file would. */
+static int open_ear(struct child *child)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	child->ear = raise_fd(ends[0]);
+	child->files[child->file_count] = raise_fd(ends[1]);
+	if (child->ear < 0 || child->files[child->file_count++] < 0)
+		return -1;
 	return 0;
 }
 
@@ -157,9 +173,9 @@ static int spawn(struct child *child, char *const argv[], int out)
 static int start(struct child *child, const struct foreground_request *r, struct err *err)
 {
 	int ends[2] = {-1, -1};
-	int number = open_pipe(ends) < 0 || open_files(child, r) < 0
-			     ? errno
-			     : spawn(child, r->argv, ends[1]);
+	bool ready = open_pipe(ends) == 0 && open_files(child, r) == 0 &&
+		     (!r->farewell || open_ear(child) == 0);
+	int number = ready ? spawn(child, r->argv, ends[1]) : errno;
 
 	child->out = ends[0];
 	cleanup_close(&ends[1]);
@@ -250,6 +266,25 @@ static void end(struct child *child, int *status)
 		poll(NULL, 0, REAP_MS);
 }
 
+/* Tell it that it is to end, and pass on what it says to that. It is ended anyway, so
+ * whatever fails here is nobody's concern. */
+static void take_leave(
+	struct child *child, const struct foreground_request *r, struct foreground_result *result)
+{
+	double until = seconds() + r->patience;
+	struct err ignored;
+
+	if (!child->pid || child->ear < 0 ||
+		send(child->ear, r->farewell, strlen(r->farewell), MSG_NOSIGNAL) < 0)
+		return;
+	while (!reap(child, &result->status) && seconds() < until) {
+		poll(&(struct pollfd){child->out, POLLIN, 0}, 1,
+			child->out < 0 ? REAP_MS : POLL_MS);
+		pass(child, r->tail, &result->tail, &ignored);
+	}
+	pass(child, r->tail, &result->tail, &ignored);
+}
+
 static int follow(struct child *child, const struct foreground_request *r,
 	struct foreground_result *result, struct err *err)
 {
@@ -262,6 +297,7 @@ static int follow(struct child *child, const struct foreground_request *r,
 		ended = reap(child, &result->status);
 		if (!ended && until > 0 && seconds() >= until) {
 			result->timed_out = ended = true;
+			take_leave(child, r, result);
 			end(child, &result->status);
 		}
 		/* After its end, so that its last words are among what is passed on. */
@@ -298,18 +334,20 @@ int foreground_run(
 	const struct foreground_request *request, struct foreground_result *result, struct err *err)
 {
 	struct terminal terminal = remember_terminal();
-	struct child child = {.name = request->argv[0], .out = -1};
+	struct child child = {.name = request->argv[0], .out = -1, .ear = -1};
 	int rc;
 
 	*result = (struct foreground_result){0};
-	if (request->file_count > MAX_FILES)
+	if (request->file_count >= MAX_FILES)
 		return err_set(err, ERR_USAGE, "%zu files are more than the %d a program can have",
-			request->file_count, MAX_FILES);
+			request->file_count, MAX_FILES - 1);
 	rc = start(&child, request, err);
 	if (!rc)
 		rc = follow(&child, request, result, err);
+	take_leave(&child, request, result);
 	end(&child, &result->status);
 	cleanup_close(&child.out);
+	cleanup_close(&child.ear);
 	for (size_t i = 0; i < child.file_count; i++)
 		cleanup_close(&child.files[i]);
 	restore_terminal(&terminal);

@@ -454,6 +454,10 @@ static void check_foreground_options(lua_State *L, int arg, struct foreground_re
 	lua_getfield(L, arg, "timeout");
 	request->timeout = luaL_optnumber(L, -1, 0);
 	luaL_argcheck(L, request->timeout >= 0, arg, "timeout out of range");
+	lua_getfield(L, arg, "patience");
+	request->patience = luaL_optnumber(L, -1, 0);
+	if (lua_getfield(L, arg, "farewell") != LUA_TNIL)
+		request->farewell = luaL_checkstring(L, -1);
 	check_files(L, arg, request);
 }
 

@@ -232,8 +232,8 @@ describe("a machine", function()
 end)
 
 describe("a run that is told to stop", function()
-  it_boots("ends the machine, and leaves nothing behind", function()
-    local path = image_of "echo READY; exec $b sleep 1000"
+  it_boots("stops the machine as its StopSignal says, and leaves nothing behind", function()
+    local path = image_of "trap 'echo bye; exit 4' TERM; echo READY; while :; do $b sleep 0.2; done"
     for signal, code in pairs { TERM = 143, INT = 130 } do
       local log = scratch:fresh ".log"
       -- env -i: sh ignores SIGINT in what it starts in the background; python does not.
@@ -251,6 +251,9 @@ sys.exit(p.wait() %% 256)]==]):format(signal)
       local out = sh.read_file(log)
       assert.equal(code, got, out)
       assert.matches("banger%-lua: interrupted\n$", out)
+      -- The program went as it wants to, and the file system was unmounted.
+      assert.is_truthy(out:find("bye\r?\nbanger%-init: exit=4 signal=0 oom=0\r?\n"), out)
+      assert.is_true(image.fsck(path))
       assert_gone(path)
     end
   end, "python3")

@@ -96,7 +96,7 @@ static void too_many_files_are_refused(void **state)
 
 	(void)state;
 	assert_error(foreground_run(&request, &result, &err), ERR_USAGE,
-		"17 files are more than the 16 a program can have");
+		"17 files are more than the 15 a program can have");
 }
 
 static void no_program_is_an_error(void **state)
@@ -123,6 +123,37 @@ static void program_is_ended_when_its_time_is_over(void **state)
 	assert_true(result.timed_out);
 	assert_int_equal(result.status, 9);
 	assert_tail(&result, "hi\nbye\n");
+}
+
+static void program_is_told_before_it_is_ended(void **state)
+{
+	char *argv[] = {
+		"sh", "-c", "trap 'exit 1' TERM; read word <&3; echo \"told $word\"; exit 6", NULL};
+	struct foreground_request request = {
+		.argv = argv, .timeout = 0.5, .tail = 100, .farewell = "bye\n", .patience = 60};
+	struct foreground_result result;
+	struct err err;
+
+	(void)state;
+	assert_ok(foreground_run(&request, &result, &err));
+	assert_true(result.timed_out);
+	assert_int_equal(result.status, 6);
+	assert_tail(&result, "told bye\n");
+}
+
+static void program_that_takes_no_leave_is_ended(void **state)
+{
+	char *argv[] = {"sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done", NULL};
+	struct foreground_request request = {
+		.argv = argv, .timeout = 0.5, .tail = 100, .farewell = "bye\n", .patience = 0.2};
+	struct foreground_result result;
+	struct err err;
+
+	(void)state;
+	assert_ok(foreground_run(&request, &result, &err));
+	assert_true(result.timed_out);
+	assert_int_equal(result.status, 7);
+	foreground_result_free(&result);
 }
 
 static void program_that_does_not_end_is_killed(void **state)
@@ -248,6 +279,8 @@ int main(void)
 		cmocka_unit_test(too_many_files_are_refused),
 		cmocka_unit_test(no_program_is_an_error),
 		cmocka_unit_test(program_is_ended_when_its_time_is_over),
+		cmocka_unit_test(program_is_told_before_it_is_ended),
+		cmocka_unit_test(program_that_takes_no_leave_is_ended),
 		cmocka_unit_test(program_that_does_not_end_is_killed),
 		cmocka_unit_test(request_to_stop_ends_the_program),
 		cmocka_unit_test(program_dies_with_us),

@@ -17,6 +17,7 @@ local M = {}
 ---@field agent? string # path of the socket to make for banger-init's agent
 ---@field console "tty"|"plain" # tty: raw, with QEMU's own keys behind Ctrl-A
 ---@field log? string # path of a copy of what the console shows
+---@field control? integer # the descriptor of a socket that QEMU takes commands from
 ---@field extra? string[] # more arguments
 
 local PROGRAMS = { amd64 = "qemu-system-x86_64", arm64 = "qemu-system-aarch64" }
@@ -76,6 +77,24 @@ function Line:console(machine)
   end
 end
 
+function Line:control(machine)
+  if machine.control then
+    self:add("-chardev", ("socket,id=control,fd=%d"):format(machine.control), "-mon", "chardev=control,mode=readline")
+  end
+end
+
+---What QEMU is told, by that socket, so that the guest stops by itself: the keys that every
+---init knows, or the power button where a machine has no keyboard.
+---@param kind "q35"|"microvm"|"virt"
+---@return string
+---@example
+---```lua
+---qemu.farewell "q35" --> "sendkey ctrl-alt-delete\n"
+---```
+function M.farewell(kind)
+  return kind == "q35" and "sendkey ctrl-alt-delete\n" or "system_powerdown\n"
+end
+
 function Line:disks(machine)
   for i, path in ipairs(machine.disks) do
     self:add("-drive", ("file=%s,if=none,id=disk%d,format=raw%s"):format(value(path), i - 1, machine.snapshot and ",snapshot=on" or ""))
@@ -126,6 +145,7 @@ function M.argv(machine)
   line:network(machine)
   line:device "virtio-rng"
   line:agent(machine)
+  line:control(machine)
   line:add(table.unpack(machine.extra or {}))
   return table.move(line, 1, #line, 1, {})
 end

@@ -760,7 +760,9 @@ function host.run(argv, input, options) end
 
 ---@class banger.foreground_options
 ---@field timeout? number # seconds, after which the program is ended; default: never
----@field files? string[] # contents of files without a name: what the program opens as /dev/fd/3, 4, ...; at most 16
+---@field files? string[] # contents of files without a name: what the program opens as /dev/fd/3, 4, ...; at most 15
+---@field farewell? string # what the program is told before it is ended, on a socket that is its descriptor after the files
+---@field patience? number # seconds that it has then before SIGTERM; default 0
 
 ---@class banger.foreground_result
 ---@field status integer # the exit status; 128 and the signal's number when one ended it
