@@ -70,6 +70,7 @@ local MASKED = {
   { "systemd-homed-firstboot.service", "would ask on the console" },
   { "systemd-networkd-wait-online.service", "waits two minutes where networkd manages nothing" },
   { "systemd-binfmt.service", "wants a module that the kernel may not have" },
+  { "proc-sys-fs-binfmt_misc.automount", "wants another" },
   { "e2scrub_reap.service", "looks for LVM snapshots" },
 }
 
