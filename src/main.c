@@ -291,23 +291,22 @@ static int parse_options(struct options *options, char **argv)
 	return 0;
 }
 
+enum question { NOTHING_ASKED, HELP, VERSION };
+
 /* --help and --version before anything that is not an option. */
-static bool answer_question(char **argv)
+static enum question find_question(struct options *options, char **argv)
 {
 	for (int i = 1; argv[i] && argv[i][0] == '-' && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-			print_usage(stdout);
-			return true;
-		}
-		if (strcmp(argv[i], "--version") == 0) {
-			printf("banger-lua %s (%s)\n", BANGER_VERSION, LUA_RELEASE);
-			return true;
-		}
+		if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+			return HELP;
+		if (strcmp(argv[i], "--version") == 0)
+			return VERSION;
+		options->no_env |= strcmp(argv[i], "-E") == 0;
 		if (argv[i][1] == 'e' || argv[i][1] == 'l')
 			if (!has_value(argv, &i))
-				return false;
+				return NOTHING_ASKED;
 	}
-	return false;
+	return NOTHING_ASKED;
 }
 
 /* ---- running ------------------------------------------------------------------ */
@@ -510,8 +509,30 @@ struct process {
 	int argc;
 	char **argv;
 	struct options options;
+	enum question question;
 	int code;
 };
+
+/* Which recipes there are, and which libraries, banger.commands knows. */
+static int answer_question(lua_State *L, enum question question)
+{
+	int status;
+
+	if (question == HELP)
+		print_usage(stdout);
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "banger.commands");
+	status = main_call(L, 1, 1);
+	if (status != LUA_OK)
+		return main_report(L, status, true);
+	lua_getfield(L, -1, question == HELP ? "overview" : "versions");
+	lua_getfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+	status = main_call(L, 1, 1);
+	if (status != LUA_OK)
+		return main_report(L, status, true);
+	fputs(lua_tostring(L, -1), stdout);
+	return EXIT_SUCCESS;
+}
 
 /* Runs protected, so that an error outside of scripts (no memory) ends in a
  * message too. */
@@ -523,6 +544,10 @@ static int run(lua_State *L)
 
 	luaL_checkversion(L);
 	open_libraries(L, options);
+	if (process->question) {
+		process->code = answer_question(L, process->question);
+		return 0;
+	}
 	make_arg(L, process->argv, process->argc, options->script);
 	lua_gc(L, LUA_GCGEN, 0, 0);
 	if (!options->no_env)
@@ -559,9 +584,9 @@ int main(int argc, char **argv)
 
 	if (argc > 0 && argv[0][0])
 		progname = argv[0];
-	if (argc > 0 && answer_question(argv))
-		return EXIT_SUCCESS;
-	if (argc > 0 && parse_options(&process.options, argv) < 0)
+	if (argc > 0)
+		process.question = find_question(&process.options, argv);
+	if (argc > 0 && !process.question && parse_options(&process.options, argv) < 0)
 		return EXIT_FAILURE;
 	if (process.options.show_version) {
 		puts(LUA_COPYRIGHT);

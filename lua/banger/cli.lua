@@ -1,6 +1,7 @@
 ---What recipes need to be commands: arguments in, results out.
 local core = require "banger.core"
 local guest = require "banger.guest"
+local log = require "banger.log"
 local schema = require "banger.image_recipe.schema"
 local size = require "banger.size"
 
@@ -9,7 +10,63 @@ local MAX_BYTES = 2 * 1024 ^ 4
 
 local M = {}
 
----Parse a recipe's arguments. `--help` prints the help and exits 0.
+-- Recipes that are asked for their parser: the coroutine that each runs in.
+local describing = setmetatable({}, { __mode = "k" })
+
+---The parser of a recipe, which is not run any further: it is started, and stops where it
+---calls `cli.parse`. So a recipe makes its parser first and does nothing else before.
+---@param recipe function # the loaded chunk
+---@return table? parser # of argparse; nil: it ended without asking for its arguments
+---@example
+---```lua
+---local parser = cli.parser_of(require "banger.recipe".load "pull")
+---print(parser:get_help())
+---```
+---Raises what the recipe raises on the way there.
+function M.parser_of(recipe)
+  local thread = coroutine.create(recipe)
+  describing[thread] = true
+  local ok, parser = coroutine.resume(thread)
+  local stopped = coroutine.status(thread) == "suspended"
+  coroutine.close(thread)
+  if not ok then
+    error(parser, 0)
+  end
+  return stopped and parser or nil
+end
+
+local function has_option(parser, name)
+  for _, option in ipairs(parser._options) do
+    for _, alias in ipairs(option._aliases) do
+      if alias == name then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+local HELP_WIDTH = 100
+
+-- What every recipe has.
+local function add_common(parser)
+  parser:help_max_width(HELP_WIDTH)
+  if not has_option(parser, "--log-level") then
+    parser:option("--log-level", "What is said on stderr: only errors, warnings too, what is done too (info; the default, "
+      .. "or $BANGER_LOG), or requests too (debug)."):choices(log.LEVELS)
+  end
+  if not has_option(parser, "-v") and not has_option(parser, "--verbose") then
+    parser:flag("-v --verbose", "The same as --log-level debug.")
+  end
+end
+
+-- argparse's messages, in one line.
+local function one_line(message)
+  return (message:gsub("%s*\n%s*", "; "):gsub("; Did you mean", "; did you mean"))
+end
+
+---Parse a recipe's arguments. `--help` prints the help and exits 0. Besides the recipe's own
+---options there are `--log-level` and `-v`; with `-q` warnings are said, and no notes.
 ---@param parser table # of argparse
 ---@param args string[]
 ---@return table<string, any>
@@ -19,11 +76,17 @@ local M = {}
 ---```
 ---Raises `usage` with one line that says what is wrong.
 function M.parse(parser, args)
+  add_common(parser)
+  if describing[coroutine.running()] then
+    coroutine.yield(parser)
+  end
   -- Not pparse: it makes a string of every error that passes, of a signal too.
   function parser.error(_, message)
-    core.error("usage", ("%s (see --help)"):format(message:gsub("%s*\n%s*", "; ")))
+    core.error("usage", ("%s (see --help)"):format(one_line(message)))
   end
-  return parser:parse(args)
+  local options = parser:parse(args)
+  log.set(options.log_level or options.verbose and "debug" or options.quiet and "warn" or nil)
+  return options
 end
 
 ---A converter for argparse: a size such as 4G to bytes.
@@ -84,15 +147,16 @@ end
 ---Add the options that say how registries and the cache are used.
 ---@param parser table # of argparse
 function M.registry_options(parser)
-  parser:option("--authfile", "A file of credentials, as podman login and docker login write them.")
+  parser:option("--authfile", "A file of credentials, as podman login and docker login write them."):argname "FILE"
   parser:option("--tls-verify", "Whether a registry must prove who it is; false allows plain HTTP too.", "true")
     :choices { "true", "false" }
-  parser:option("--jobs", "Downloads at once; default 6."):convert(jobs)
+  parser:option("--jobs", "Downloads at once; default 6."):argname("N"):convert(jobs)
   parser:option("--pull", "Ask the registry what a tag stands for: always, only when the cache has it not, never.")
     :choices { "always", "missing", "never" }
   parser:flag("--offline", "Use nothing but the cache; the same as --pull never.")
   parser:mutex(
-    parser:option("--cache-dir", "Where blobs are kept; default $BANGER_CACHE, else $XDG_CACHE_HOME/banger/oci."),
+    parser:option("--cache-dir", "Where blobs are kept; default $BANGER_CACHE, else $XDG_CACHE_HOME/banger/oci.")
+      :argname "DIR",
     parser:flag("--no-cache", "Keep nothing that is downloaded.")
   )
 end
@@ -101,8 +165,8 @@ end
 ---@param parser table # of argparse
 function M.guest_options(parser)
   parser:option("--init", "What the kernel runs first: auto finds out (the default), native, banger, none, or the path of a program in the image.")
-    :convert(guest.init_option)
-  parser:option("--hostname", "The machine's name."):convert(M.checked("--hostname", "hostname"))
+    :argname("INIT"):convert(guest.init_option)
+  parser:option("--hostname", "The machine's name."):argname("NAME"):convert(M.checked("--hostname", "hostname"))
   parser:flag("--agent", "Add the agent that banger-lua exec talks to.")
   parser:option("--without", "An item of what a guest needs, to be left out (several times): see --print-plan.")
     :argname("ITEM"):count("*"):convert(guest.check_item)
@@ -128,7 +192,7 @@ end
 ---Add the options about image recipes.
 ---@param parser table # of argparse
 function M.recipe_options(parser)
-  parser:option("--recipe", "An image recipe, by its name or path (several times, in order)."):count("*")
+  parser:option("--recipe", "An image recipe, by its name or path (several times, in order)."):argname("RECIPE"):count("*")
   parser:option("-D --define", "Set a variable of the recipes."):argname("NAME=VALUE"):count("*"):convert(definition)
   parser:flag("--no-image-recipes", "Apply no recipes but those named.")
   parser:flag("--print-plan", "Print what is added to the image, and why (--json has it anyway).")
@@ -200,7 +264,7 @@ function M.source_options(options, platform, shown)
       shown:note(text)
     end,
     warn = function(text)
-      M.note("%s", text)
+      M.warn("%s", text)
     end,
   }
 end
@@ -231,11 +295,26 @@ function M.write(...)
   end
 end
 
----Say something to people, on stderr.
----@param format string
+---Say something to people, on stderr; `-q` silences it.
+---@param format string # of string.format
 ---@param ... any
+---@example
+---```lua
+---cli.note("%s goes", name) --> banger-lua: nginx goes
+---```
 function M.note(format, ...)
-  io.stderr:write("banger-lua: ", format:format(...), "\n")
+  log.say("info", format, ...)
+end
+
+---Warn people, on stderr, also with `-q`.
+---@param format string # of string.format
+---@param ... any
+---@example
+---```lua
+---cli.warn("%s is missing", path)
+---```
+function M.warn(format, ...)
+  log.say("warn", format, ...)
 end
 
 return M

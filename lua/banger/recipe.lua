@@ -70,9 +70,13 @@ function M.load(name, ignore_environment)
       return found
     end
   end
-  return core.embedded(("recipes/%s.lua"):format(name)) or core.error("usage", (
-    "no file and no recipe is named '%s' (looked in %s, and at the built-in ones)"
-  ):format(name, table.concat(dirs, ", ")))
+  local built_in = core.embedded(("recipes/%s.lua"):format(name))
+  if built_in then
+    return built_in
+  end
+  local meant = require "banger.commands".nearest(name, ignore_environment)
+  core.error("usage", ("no file and no recipe is named '%s'%s (looked in %s, and at the built-in ones)"):format(
+    name, meant and ("; did you mean '%s'?"):format(meant) or "", table.concat(dirs, ", ")))
 end
 
 return M

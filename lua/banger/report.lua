@@ -43,14 +43,14 @@ function M.notes(layers, warnings)
   local lines, dropped = describe_notes(layers)
   local shown = math.min(#lines, SHOWN_NOTES)
   for i = 1, shown do
-    cli.note("%s", lines[i])
+    cli.warn("%s", lines[i])
   end
   local more = #lines - shown + dropped
   if more > 0 then
-    cli.note("and %d more notes like these (--json lists them)", more)
+    cli.warn("and %d more notes like these (--json lists them)", more)
   end
   for _, warning in ipairs(warnings) do
-    cli.note("%s", escape(warning))
+    cli.warn("%s", escape(warning))
   end
 end
 

@@ -3,6 +3,10 @@
 #include <lauxlib.h>
 
 #include "bind/embedded.h"
+#include "ext4/version.h"
+#include "http/version.h"
+#include "stream/version.h"
+#include "tar/version.h"
 
 /* embedded(name): the compiled-in file of that name as a function, or nil. */
 static int embedded(lua_State *L)
@@ -37,6 +41,39 @@ static int resources(lua_State *L)
 	return 1;
 }
 
+static const char *own_lua_version(void)
+{
+	return LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE;
+}
+
+/* libraries(): what is linked, in the order of their names, but Lua first. */
+static int libraries(lua_State *L)
+{
+	static const struct {
+		const char *name;
+		const char *(*version)(void);
+	} all[] = {
+		{"Lua", own_lua_version},
+		{"isa-l", stream_isal_version},
+		{"libarchive", tar_libarchive_version},
+		{"libcurl", http_curl_version},
+		{"libext2fs", ext4_ext2fs_version},
+		{"libzstd", stream_zstd_version},
+		{"OpenSSL", stream_openssl_version},
+	};
+
+	lua_newtable(L);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		lua_createtable(L, 0, 2);
+		lua_pushstring(L, all[i].name);
+		lua_setfield(L, -2, "name");
+		lua_pushstring(L, all[i].version());
+		lua_setfield(L, -2, "version");
+		lua_rawseti(L, -2, (lua_Integer)i + 1);
+	}
+	return 1;
+}
+
 int luaopen_banger_core(lua_State *L)
 {
 	lua_newtable(L);
@@ -44,6 +81,8 @@ int luaopen_banger_core(lua_State *L)
 	lua_setfield(L, -2, "version");
 	lua_pushliteral(L, BANGER_PREFIX);
 	lua_setfield(L, -2, "prefix");
+	lua_pushcfunction(L, libraries);
+	lua_setfield(L, -2, "libraries");
 	lua_pushcfunction(L, embedded);
 	lua_setfield(L, -2, "embedded");
 	lua_pushcfunction(L, resource);

@@ -97,8 +97,9 @@ describe("recipes", function()
   it("are files: what else has such a name is left alone, and notes come once", function()
     sh.check(("cd %s && mkdir d.lua && ln -s nowhere l.lua && mkfifo p.lua"):format(sh.quote(scratch:path "config/banger/recipes")))
     write { ["config/banger/recipes/a.lua"] = "match = 'oci:*'\nnote 'hello'" }
-    local got = pull "-q oci:layout out/x"
+    local got = pull "-q --log-level info oci:layout out/x"
     assert.same({ 0, "banger-lua: hello\n" }, { got.code, got.err })
+    assert.equal("", pull "-q oci:layout out/x".err)
   end)
 
   it("are found in ~/.config without XDG_CONFIG_HOME", function()

@@ -169,8 +169,10 @@ describe("beyond lua:", function()
     assert.same(got, run("ours", "lua --help"))
   end)
 
-  it("--version prints both versions", function()
-    assert.same({ out = "banger-lua 0.1.0 (Lua 5.4.4)\n", err = "", code = 0 }, run("ours", "lua --version"))
+  it("--version prints both versions first", function()
+    local got = run("ours", "lua --version")
+    assert.matches("^banger%-lua 0%.1%.0 %(Lua 5%.4%.4%)\n", got.out)
+    assert.same({ err = "", code = 0 }, { err = got.err, code = got.code })
   end)
 
   it("a script's own -h is its own", function()

@@ -34,7 +34,7 @@ describe("pull refuses", function()
   refused("", 1, "missing argument 'ref' (see --help)")
   refused("oci:layout", 1, "missing argument 'out' (see --help)")
   refused("oci:layout out/x y", 1, "too many arguments (see --help)")
-  refused("--siz 3 oci:layout out/x", 1, "unknown option '--siz'; Did you mean '--size'? (see --help)")
+  refused("--siz 3 oci:layout out/x", 1, "unknown option '--siz'; did you mean '--size'? (see --help)")
   refused("--size", 1, "option '--size' requires an argument (see --help)")
   refused("--size 3Q oci:layout out/x", 1,
     "--size: '3Q' is no size: bytes, or a number with K, M, G or T (powers of 1024) expected (see --help)")

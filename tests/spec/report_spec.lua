@@ -4,15 +4,15 @@ local report = require "banger.report"
 -- What f writes, by the functions of cli that it writes with.
 local function written(f, ...)
   local out, notes = {}, {}
-  local write, note = cli.write, cli.note
+  local write, note = cli.write, cli.warn
   cli.write = function(...)
     out[#out + 1] = table.concat { ... }
   end
-  cli.note = function(format, ...)
+  cli.warn = function(format, ...)
     notes[#notes + 1] = format:format(...)
   end
   local ok, message = pcall(f, ...)
-  cli.write, cli.note = write, note
+  cli.write, cli.warn = write, note
   assert(ok, message)
   return table.concat(out), notes
 end

@@ -82,6 +82,18 @@ function core.resource(name) end
 ---```
 function core.resources() end
 
+---@class banger.library
+---@field name string
+---@field version string
+
+---The libraries that the program is linked with.
+---@return banger.library[] # Lua first, then by name
+---@example
+---```lua
+---for _, library in ipairs(banger.libraries()) do print(library.name, library.version) end
+---```
+function core.libraries() end
+
 ---Where a blob is: in a file (`path`) or on the network (`url`). `source.resolve` gives
 ---these for the layers of an image.
 ---@class banger.fetch_options : banger.http_options
