@@ -11,7 +11,7 @@ local platform = require "banger.platform"
 local size = require "banger.size"
 
 local parser = argparse("banger-lua cache", "Look after the blobs that pull has downloaded.")
-parser:option("--cache-dir", "Where they are; default $BANGER_CACHE, else $XDG_CACHE_HOME/banger/oci.")
+parser:option("--cache-dir", "Where they are; default $BANGER_CACHE, else $XDG_CACHE_HOME/banger/oci."):argname "DIR"
 parser:command_target "command"
 parser:require_command(true)
 local list = parser:command("list", "What was pulled, its size and when it was last used.")
@@ -19,9 +19,10 @@ list:flag("--json", "Print it as JSON.")
 local verify = parser:command("verify", "Read every blob and compare it with its digest.")
 verify:flag("--remove", "Remove those that are damaged; the next pull fetches them again.")
 local prune = parser:command("prune", "Remove what no image needs, and images by age and size.")
-prune:option("--older-than", "Images not used for so long go too, such as 30d, 12h or 0."):convert(cli.duration "--older-than")
+prune:option("--older-than", "Images not used for so long go too, such as 30d, 12h or 0.")
+  :argname("TIME"):convert(cli.duration "--older-than")
 prune:option("--keep-bytes", "Then those least recently used, until no more than this is left, such as 10G.")
-  :convert(cli.size "--keep-bytes")
+  :argname("SIZE"):convert(cli.size "--keep-bytes")
 prune:flag("--all", "All images go.")
 prune:flag("--unreferenced", "Only what no image needs; the default.")
 parser:command("path", "Print where the cache is.")

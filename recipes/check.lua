@@ -1,4 +1,4 @@
--- Will an image boot, and if not, why:
+-- Says whether an image will boot, and if not, why:
 --
 --     banger-lua check out.ext4
 --
@@ -25,8 +25,9 @@ end
 
 local parser = argparse("banger-lua check", "Say whether an image will boot, and if not, why.")
 parser:argument("image", "The image: a file of ext4.")
-parser:option("--init", "The path that the kernel is told with init=; default: what pull noted, else the kernel's own."):convert(absolute)
-parser:option("--free", "Percent of the space and of the inodes that should be free; default 5."):convert(percent)
+parser:option("--init", "The path that the kernel is told with init=; default: what pull noted, else the kernel's own.")
+  :argname("PATH"):convert(absolute)
+parser:option("--free", "Percent of the space and of the inodes that should be free; default 5."):argname("PERCENT"):convert(percent)
 parser:flag("--no-fsck", "Leave out e2fsck -fn, which reads all of the file system's structure.")
 parser:mutex(
   parser:flag("--json", "Print the result as one JSON object."),

@@ -32,10 +32,10 @@ parser:usage "Usage: banger-lua exec [options] ADDRESS [-- COMMAND ARGUMENTS...]
 parser:argument("address", "Where the agent is: vsock:CID[:PORT], unix:PATH (of a virtio-serial port's socket) or "
   .. "hybrid:PATH[:PORT] (Firecracker's and cloud-hypervisor's vsock).")
 parser:option("--wait", "Seconds that the machine has to get ready; without it, it has to be. It may be all that is asked.")
-  :convert(seconds)
-parser:option("-e --env", "NAME=VALUE, over the image's environment; may be repeated."):convert(variable):count "*"
-parser:option("-C --cwd", "The command's directory; default /.")
-parser:option("-u --user", "Whose it is: name|uid[:group|gid]; default root.")
+  :argname("SECONDS"):convert(seconds)
+parser:option("-e --env", "NAME=VALUE, over the image's environment; may be repeated."):argname("NAME=VALUE"):convert(variable):count "*"
+parser:option("-C --cwd", "The command's directory; default /."):argname "DIR-THERE"
+parser:option("-u --user", "Whose it is: name|uid[:group|gid]; default root."):argname "USER"
 parser:flag("-t --tty", "It gets a terminal, and ours passes on every key.")
 parser:flag("-n --no-stdin", "It has nothing to read.")
 parser:option("--put", "Copy a file of the host into the machine, before the command runs; may be repeated.")

@@ -173,25 +173,15 @@ local function level(path)
   return path == "/" and 0 or select(2, path:gsub("/", ""))
 end
 
--- A walk follows a link that it begins with; what was named is the link.
-local function walk(top)
-  if top.type == "dir" then
-    return target.tree:walk(top.path)
-  end
-  return function(_, last)
-    if not last then
-      return top.path, top
-    end
-  end
-end
-
 local shown = options.print0 and tostring or text.printer(options.escape)
 local ending = options.print0 and "\0" or "\n"
 local list = {}
 for _, start in ipairs(options.path[1] and options.path or { "/" }) do
   local top = inspect.stat(target, start, start:find "/$" ~= nil)
   local deepest = options.maxdepth and level(top.path) + options.maxdepth
-  for path, st in walk(top) do
+  -- A walk follows a link that it begins with; what was named is the link.
+  local one = top.type ~= "dir" and { [top.path] = top }
+  for path, st in one and pairs(one) or target.tree:walk(top.path) do
     if (not deepest or level(path) <= deepest) and fits(path, st) then
       if options.json then
         list[#list + 1] = text.object(st, owners)

@@ -1,5 +1,5 @@
--- Says what an image is: of a reference manifest, config, platforms, layers and history; of
--- an ext4 image the file system, and what went into it.
+-- Says what an image is. Of a reference: manifest, config, platforms, layers and history;
+-- of an ext4 image: the file system, and what went into it.
 --
 --     banger-lua inspect docker.io/library/nginx:1.27
 --     banger-lua inspect out.ext4

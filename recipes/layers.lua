@@ -1,5 +1,5 @@
--- Says what each layer of an image adds, changes and removes, and what is wasted: brought by
--- one layer and hidden by a later one.
+-- Says what each layer of an image adds, changes and removes, and what is wasted. That is
+-- what one layer brings and a later one hides.
 --
 --     banger-lua layers docker.io/library/nginx:1.27
 --     banger-lua layers --max-wasted 5% --min-efficiency 0.95 oci:app:latest    # for CI

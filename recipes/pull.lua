@@ -21,11 +21,11 @@ parser:argument("ref", "The image: NAME[:TAG] or NAME@DIGEST in a registry, oci:
   .. "docker-archive:FILE[:NAME], dir:PATH, or - for an archive on standard input.")
 parser:argument("out", "The file to make. An older one is replaced when the new one is whole.")
 parser:mutex(
-  parser:option("--size", "Size of the file, such as 4G, or min."):convert(cli.size("--size", { min = true })),
-  parser:option("--free", "Free space to leave in it, such as 512M."):convert(cli.size "--free")
+  parser:option("--size", "Size of the file, such as 4G, or min."):argname("SIZE"):convert(cli.size("--size", { min = true })),
+  parser:option("--free", "Free space to leave in it, such as 512M."):argname("SIZE"):convert(cli.size "--free")
 )
-parser:option("--label", "Name of the file system, at most 16 bytes."):convert(cli.text("--label", 16))
-parser:option("--platform", "Platform, such as linux/arm64; default: this machine's.")
+parser:option("--label", "Name of the file system, at most 16 bytes."):argname("NAME"):convert(cli.text("--label", 16))
+parser:option("--platform", "Platform, such as linux/arm64; default: this machine's."):argname "OS/ARCH"
 parser:option("--paths", "Names that climb out by '..': safe refuses them, clamp stops them at the root, strict refuses absolute ones too.")
   :choices { "safe", "clamp", "strict" }
 cli.guest_options(parser)

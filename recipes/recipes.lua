@@ -12,12 +12,27 @@ local schema = require "banger.image_recipe.schema"
 local parser = argparse("banger-lua recipes", "List image recipes: those that are built in and your own; or show one.")
 parser:argument("recipe", "Its name, or the path of one."):args "?"
 parser:flag("--keys", "List the keys that a recipe may have.")
-parser:flag("--json", "Print JSON.")
+parser:mutex(
+  parser:flag("--json", "Print JSON."),
+  parser:flag("-q --quiet", "Print only names, a line each.")
+)
 local options = cli.parse(parser, { ... })
 
+-- A name, and what it is: of that only the name with -q.
+local function row(name, text)
+  cli.write(options.quiet and name or ("%-14s %s"):format(name, text), "\n")
+end
+
 local function print_keys()
-  for _, name in ipairs(schema.names) do
-    cli.write(("%-14s %s\n"):format(name, schema.keys[name].help))
+  local list = {}
+  for i, name in ipairs(schema.names) do
+    list[i] = { name = name, help = schema.keys[name].help }
+  end
+  if options.json then
+    return cli.write(json.encode(list), "\n")
+  end
+  for _, key in ipairs(list) do
+    row(key.name, key.help)
   end
 end
 
@@ -31,13 +46,16 @@ end
 local function print_list(list)
   for _, recipe in ipairs(list) do
     local applies = recipe.values.match and " (by itself for " .. table.concat(recipe.values.match, ", ") .. ")" or ""
-    cli.write(("%-14s %s%s\n"):format(recipe.name, recipe.values.description or "", applies))
+    row(recipe.name, (recipe.values.description or "") .. applies)
   end
 end
 
 local function print_one(recipe)
   print_list { recipe }
-  cli.write(("%-14s %s\n"):format("path", recipe.path))
+  if options.quiet then
+    return
+  end
+  row("path", recipe.path)
   for _, variable in ipairs(recipe.variables) do
     cli.write(("-D %s=%s\n    %s\n"):format(variable.name, tostring(variable.default), variable.help))
   end

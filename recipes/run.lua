@@ -65,29 +65,29 @@ end
 
 local parser = argparse("banger-lua run", "Boot an ext4 image in a virtual machine; its exit code is that of the image's program.")
 parser:argument("image", "The image, as pull makes it, or any other ext4 file system.")
-parser:option("--kernel", "The kernel; default: the newest of this machine's that can be read.")
-parser:option("--initrd", "An initramfs; default: one made on the fly, of the drivers that the kernel has as modules.")
-parser:option("--modules", "The kernel's modules, where they are not found beside it: a directory with modules.dep.")
+parser:option("--kernel", "The kernel; default: the newest of this machine's that can be read."):argname "FILE"
+parser:option("--initrd", "An initramfs; default: one made on the fly, of the drivers that the kernel has as modules."):argname "FILE"
+parser:option("--modules", "The kernel's modules, where they are not found beside it: a directory with modules.dep."):argname "DIR"
 parser:option("--machine", "What to boot on: q35 or microvm for amd64, virt for arm64."):choices { "q35", "microvm", "virt" }
 parser:option("--accel", "How: auto takes KVM where it works, and software emulation (tcg) where not.", "auto")
   :choices { "auto", "kvm", "tcg" }
-parser:option("--memory", "Memory, such as 512M.", "512M"):convert(memory)
-parser:option("--cpus", "Processors.", "1"):convert(number("--cpus", 1, 255))
+parser:option("--memory", "Memory, such as 512M.", "512M"):argname("SIZE"):convert(memory)
+parser:option("--cpus", "Processors.", "1"):argname("N"):convert(number("--cpus", 1, 255))
 parser:option("--append", "Words for the kernel's command line; may be repeated.")
-  :count("*"):convert(words)
+  :argname("WORDS"):count("*"):convert(words)
 parser:option("--forward", "HOSTPORT:GUESTPORT, a TCP port of this machine's loopback that leads to one of the guest; may be repeated.")
-  :count("*"):convert(forward)
+  :argname("HOSTPORT:GUESTPORT"):count("*"):convert(forward)
 parser:flag("--no-network", "No network device.")
-parser:option("--disk", "A file to be a further disk: vdb, vdc, ...; may be repeated."):count "*"
-parser:option("--agent", "A socket to make here, behind which banger-init's agent listens.")
+parser:option("--disk", "A file to be a further disk: vdb, vdc, ...; may be repeated."):argname("FILE"):count "*"
+parser:option("--agent", "A socket to make here, behind which banger-init's agent listens."):argname "SOCKET"
 parser:flag("--snapshot", "Write nothing into the disks: what the guest writes is gone afterwards.")
 parser:option("--timeout", "End the machine after so long, such as 90 or 5m; the exit code is 124 then.")
-  :convert(timeout)
-parser:option("--log", "Write what the console shows into a file too.")
+  :argname("TIME"):convert(timeout)
+parser:option("--log", "Write what the console shows into a file too."):argname "FILE"
 parser:option("--print-cmdline", "Boot nothing, print what would: a command line of qemu or cloud-hypervisor, a --config-file for firecracker.")
   :choices { "qemu", "firecracker", "cloud-hypervisor" }
-parser:option("--initrd-out", "Write the initramfs that was made on the fly into a file.")
-parser:option("--tap", "With --print-cmdline: the network device of firecracker and cloud-hypervisor.")
+parser:option("--initrd-out", "Write the initramfs that was made on the fly into a file."):argname "FILE"
+parser:option("--tap", "With --print-cmdline: the network device of firecracker and cloud-hypervisor."):argname "DEVICE"
 parser:epilog("Arguments after -- are for QEMU. When run is told to end (SIGTERM, SIGINT, --timeout), the machine is told to stop, "
   .. "and cut off ten seconds later, or at a second signal.")
 

@@ -7,7 +7,6 @@ local M = {}
 
 local host = banger.host
 local CHUNK = 1 << 20
-local PATH_MAX = 4096 -- Linux's
 local ZEROS = ("\0"):rep(CHUNK)
 local PERMISSIONS, ALL_MODES = tonumber("777", 8), tonumber("7777", 8)
 
@@ -78,9 +77,6 @@ function Extractor:put_file(st, path)
 end
 
 function Extractor:put(st, path)
-  if #path >= PATH_MAX then
-    banger.error("io", ("%s has paths of %d bytes and more, which this machine does not take"):format(self.top.path, PATH_MAX))
-  end
   if st.type == "dir" then
     if path ~= self.root then
       check_absent(st, path)
@@ -197,7 +193,7 @@ function M.extract(tree, top, dest, options)
     remove_tree(temp)
   end })
   local self = setmetatable({
-    tree = tree, top = top, options = options, made = {}, directories = {},
+    tree = tree, options = options, made = {}, directories = {},
     result = { path = path, files = 0, directories = 0, symlinks = 0, hardlinks = 0, bytes = 0, skipped = {} },
   }, Extractor)
   if top.type == "dir" then

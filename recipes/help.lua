@@ -1,0 +1,64 @@
+-- Shows help, manual pages, and what shells need for completion:
+--
+--     banger-lua help pull
+--     source <(banger-lua help --completion bash)
+local argparse = require "argparse"
+local banger = require "banger"
+local cli = require "banger.cli"
+local commands = require "banger.commands"
+local manual = require "banger.manual"
+
+local parser = argparse("banger-lua help", "Show help of a recipe, manual pages, and completions for shells.")
+parser:argument("command", "A recipe; without one, all are listed."):args "?"
+parser:mutex(
+  parser:flag("--man", "Print the manual page, for man -l -; without a recipe that of banger-lua itself."),
+  parser:option("--completion", "Print a script that makes a shell complete banger-lua's recipes and options."):choices(manual.SHELLS),
+  parser:flag("--names", "Print the names of all recipes, a line each."),
+  parser:option("--output", "Write all manual pages and completions into a directory, as they are installed below share."):argname "DIR"
+)
+local options = cli.parse(parser, { ... })
+
+local function names()
+  for _, command in ipairs(commands.list()) do
+    cli.write(command.name, "\n")
+  end
+end
+
+local function write_file(path, content)
+  local file, message = io.open(path, "wb")
+  local ok = file
+  if file then
+    ok, message = file:write(content)
+    ok = file:close() and ok
+  end
+  if not ok then
+    banger.error("io", ("--output: %s"):format(message))
+  end
+end
+
+local function write_all(dir)
+  for _, file in ipairs(manual.files()) do
+    local path = ("%s/%s"):format(dir, file.path)
+    banger.host.run { "mkdir", "-p", path:match "^(.*)/" }
+    write_file(path, file.content)
+  end
+end
+
+local function help_of(name)
+  local asks = commands.parser(name)
+  return asks and asks:get_help() or name .. " asks for no arguments"
+end
+
+if options.output then
+  write_all(options.output)
+elseif options.names then
+  names()
+elseif options.completion then
+  cli.write(manual.completion(options.completion))
+elseif options.man then
+  cli.write(manual.page(options.command))
+elseif options.command then
+  cli.write(help_of(options.command), "\n")
+else
+  cli.write(commands.overview())
+end
