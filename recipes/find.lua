@@ -157,7 +157,7 @@ end
 
 local function fits(path, st)
   return (not options.type or options.type[st.type] or false)
-    and (not options.name or options.name(path:match "[^/]+$" or "/"))
+    and (not options.name or options.name(path == "/" and path or path:match ".*/(.*)"))
     and (not options.whole or options.whole(path))
     and (not options.size or st.type == "file" and options.size(st.size))
     and (not uid or st.uid == uid) and (not gid or st.gid == gid)
@@ -169,8 +169,16 @@ local function fits(path, st)
     and (not options.empty or is_empty(st))
 end
 
-local function level(path)
-  return path == "/" and 0 or select(2, path:gsub("/", ""))
+-- A walk follows a link that it begins with; what was named is the link.
+local function walk(top)
+  if top.type == "dir" then
+    return target.tree:walk(top.path, { depth = options.maxdepth })
+  end
+  return function(_, last)
+    if not last then
+      return top.path, top
+    end
+  end
 end
 
 local shown = options.print0 and tostring or text.printer(options.escape)
@@ -178,11 +186,8 @@ local ending = options.print0 and "\0" or "\n"
 local list = {}
 for _, start in ipairs(options.path[1] and options.path or { "/" }) do
   local top = inspect.stat(target, start, start:find "/$" ~= nil)
-  local deepest = options.maxdepth and level(top.path) + options.maxdepth
-  -- A walk follows a link that it begins with; what was named is the link.
-  local one = top.type ~= "dir" and { [top.path] = top }
-  for path, st in one and pairs(one) or target.tree:walk(top.path) do
-    if (not deepest or level(path) <= deepest) and fits(path, st) then
+  for path, st in walk(top) do
+    if fits(path, st) then
       if options.json then
         list[#list + 1] = text.object(st, owners)
       else

@@ -26,14 +26,14 @@ local owners = options.numeric and { users = {}, groups = {} } or text.owners(tr
 local shown = text.printer(options.escape)
 
 local function base(path)
-  return path:match "[^/]+$" or path
+  return path == "/" and path or path:match ".*/(.*)"
 end
 
 -- What a listing of one directory is: a heading, and entries.
 local function children(path)
   local list = {}
-  for i, name in ipairs(tree:list(path)) do
-    list[i] = tree:stat((path == "/" and "" or path) .. "/" .. name)
+  for found, st in tree:walk(path, { depth = 1 }) do
+    list[#list + 1] = found ~= path and st or nil
   end
   return list
 end

@@ -42,7 +42,7 @@ end
 local function each(visit)
   local above, count = {}, 0
   local base = level(top.path)
-  for path, st in target.tree:walk(top.path) do
+  for path, st in target.tree:walk(top.path, { depth = not options.size and options.depth or nil }) do
     local at = level(path) - base
     count = count + 1
     above[at] = count
@@ -67,7 +67,7 @@ local DRAWING = options.ascii and { "|-- ", "`-- ", "|   ", "    " } or { "â”œâ”
 local drawn, list, directories, files = {}, {}, 0, 0
 
 local function label(st, number)
-  local name = text.escape(number == 1 and st.path or st.path:match "[^/]*$")
+  local name = text.escape(number == 1 and st.path or st.path:match ".*/(.*)")
   local size = options.size and (st.type == "dir" or st.type == "file")
     and ("%6s  "):format(text.size(sizes[number] or st.type == "file" and st.size or 0)) or ""
   return size .. name .. (st.target and " -> " .. text.escape(st.target) or "")

@@ -342,8 +342,27 @@ static int image_df(lua_State *L)
 /* ---- walking ----------------------------------------------------------------------------- */
 
 /* Upvalues: the handle; a stack of what is still to come, as path, inode, path,
- * inode, ...; the directories that were entered, by inode. */
-enum { WALK_IMAGE = 1, WALK_STACK, WALK_SEEN };
+ * inode, ...; the directories that were entered, by inode; the level, counted from the
+ * root, at which directories are not entered. */
+enum { WALK_IMAGE = 1, WALK_STACK, WALK_SEEN, WALK_LIMIT };
+
+static lua_Integer level_of(const char *path)
+{
+	lua_Integer level = 0;
+
+	if (path[0] == '/' && !path[1])
+		return 0;
+	for (; *path; path++)
+		level += *path == '/';
+	return level;
+}
+
+static bool is_entered(lua_State *L, const char *path)
+{
+	lua_Integer limit = lua_tointeger(L, lua_upvalueindex(WALK_LIMIT));
+
+	return limit == LUA_MAXINTEGER || level_of(path) < limit;
+}
 
 static void push_pending(lua_State *L, int stack, uint32_t ino)
 {
@@ -415,7 +434,7 @@ static int walk_next(lua_State *L)
 		return 0;
 	s = push_scratch(L);
 	stat_or_raise(L, image, ino, &s->stat);
-	if (S_ISDIR(s->stat.mode))
+	if (S_ISDIR(s->stat.mode) && is_entered(L, lua_tostring(L, 1)))
 		push_children(L, image, s, 1);
 	lua_pushvalue(L, 1);
 	push_stat(L, &s->stat, lua_tostring(L, 1));
@@ -425,6 +444,8 @@ static int walk_next(lua_State *L)
 
 static int image_walk(lua_State *L)
 {
+	uint32_t depth = bind_walk_depth(L, 3);
+	lua_Integer limit = LUA_MAXINTEGER;
 	struct image *image = check_open(L, 1);
 	const char *path = luaL_optstring(L, 2, "/");
 	struct scratch *s = push_scratch(L);
@@ -433,10 +454,13 @@ static int image_walk(lua_State *L)
 	lua_pushvalue(L, 1);
 	lua_newtable(L);
 	lua_pushlstring(L, s->path.data, s->path.len);
+	if (depth != UINT32_MAX)
+		limit = level_of(lua_tostring(L, -1)) + depth;
 	push_pending(L, lua_absindex(L, -2), ino);
 	lua_newtable(L);
+	lua_pushinteger(L, limit);
 	free_scratch(s);
-	lua_pushcclosure(L, walk_next, 3);
+	lua_pushcclosure(L, walk_next, 4);
 	return 1;
 }
 

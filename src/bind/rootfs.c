@@ -417,8 +417,10 @@ static struct tree_node *child_behind(
 	return tree_next_over(top, dir);
 }
 
-/* What comes after the path that was given last, which may be gone by now. */
-static struct tree_node *node_behind(struct rootfs *rootfs, struct tree_node *top, const char *last)
+/* What comes after the path that was given last, which may be gone by now. Directories
+ * `limit` levels below the root are not entered. */
+static struct tree_node *node_behind(
+	struct rootfs *rootfs, struct tree_node *top, const char *last, lua_Integer limit)
 {
 	size_t len = strlen(last), start;
 	struct err err;
@@ -427,7 +429,7 @@ static struct tree_node *node_behind(struct rootfs *rootfs, struct tree_node *to
 	if (node) {
 		if (node->parent)
 			tree_sort(node->parent);
-		return tree_next(top, node);
+		return tree_depth(node) < limit ? tree_next(top, node) : tree_next_over(top, node);
 	}
 	for (; len > 1; len = start > 1 ? start - 1 : 1) {
 		for (start = len; last[start - 1] != '/'; start--)
@@ -450,7 +452,8 @@ static int walk_next(lua_State *L)
 	struct tree_node *top, *node;
 
 	top = rootfs_lookup(rootfs, top_path, true, &err);
-	node = top && last ? node_behind(rootfs, top, last) : top;
+	node = top && last ? node_behind(rootfs, top, last, lua_tointeger(L, lua_upvalueindex(4)))
+			   : top;
 	if (!node)
 		return 0;
 	push_path(L, node);
@@ -463,6 +466,7 @@ static int walk_next(lua_State *L)
 
 static int rootfs_walk(lua_State *L)
 {
+	uint32_t depth = bind_walk_depth(L, 3);
 	struct rootfs *rootfs = check_open(L, 1);
 	const char *path = luaL_optstring(L, 2, "/");
 
@@ -471,7 +475,9 @@ static int rootfs_walk(lua_State *L)
 	lua_settop(L, 1);
 	push_path(L, top);
 	lua_pushnil(L);
-	lua_pushcclosure(L, walk_next, 3);
+	lua_pushinteger(
+		L, depth == UINT32_MAX ? LUA_MAXINTEGER : (lua_Integer)tree_depth(top) + depth);
+	lua_pushcclosure(L, walk_next, 4);
 	return 1;
 }
 

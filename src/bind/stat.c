@@ -1,5 +1,6 @@
 #include "bind/stat.h"
 
+#include <lauxlib.h>
 #include <sys/stat.h>
 
 #include "bind/push.h"
@@ -40,4 +41,22 @@ void bind_stat_xattr(lua_State *L, const char *name, const void *value, size_t s
 {
 	lua_pushlstring(L, value, size);
 	lua_setfield(L, -2, name);
+}
+
+uint32_t bind_walk_depth(lua_State *L, int arg)
+{
+	lua_Integer depth;
+	int is_integer;
+
+	if (lua_isnoneornil(L, arg))
+		return UINT32_MAX;
+	luaL_checktype(L, arg, LUA_TTABLE);
+	if (lua_getfield(L, arg, "depth") == LUA_TNIL) {
+		lua_pop(L, 1);
+		return UINT32_MAX;
+	}
+	depth = lua_tointegerx(L, -1, &is_integer);
+	lua_pop(L, 1);
+	luaL_argcheck(L, is_integer && depth >= 0, arg, "'depth' must be a number of levels");
+	return depth < UINT32_MAX ? (uint32_t)depth : UINT32_MAX;
 }

@@ -28,4 +28,8 @@ struct bind_stat {
 void bind_push_stat(lua_State *L, const struct bind_stat *stat);
 void bind_stat_xattr(lua_State *L, const char *name, const void *value, size_t size);
 
+/* The `depth` in the options of a walk at `arg`: how many levels below its top it goes;
+ * UINT32_MAX when it has no end. */
+uint32_t bind_walk_depth(lua_State *L, int arg);
+
 #endif

@@ -111,19 +111,20 @@ function M.each(a, b, options)
   local path_b, st_b = walk_b()
   return function()
     while path_a or path_b do
-      local key_a, key_b = key(path_a), key(path_b)
+      local same = path_a == path_b
+      local key_a, key_b = not same and key(path_a), not same and key(path_b)
       local result
-      if not path_a or path_b and key_b < key_a then
-        result = not is_lost_and_found(path_b, st_b) and { kind = "added", path = path_b, b = st_b }
-        path_b, st_b = walk_b()
-      elseif not path_b or key_a < key_b then
-        result = not is_lost_and_found(path_a, st_a) and { kind = "removed", path = path_a, a = st_a }
-        path_a, st_a = walk_a()
-      else
+      if same then
         local list = compare({ a, b }, st_a, st_b, options)
         result = #list > 0 and { kind = "changed", path = path_a, a = st_a, b = st_b, attributes = list }
         path_a, st_a = walk_a()
         path_b, st_b = walk_b()
+      elseif not path_a or path_b and key_b < key_a then
+        result = not is_lost_and_found(path_b, st_b) and { kind = "added", path = path_b, b = st_b }
+        path_b, st_b = walk_b()
+      else
+        result = not is_lost_and_found(path_a, st_a) and { kind = "removed", path = path_a, a = st_a }
+        path_a, st_a = walk_a()
       end
       if result then
         return result

@@ -7,6 +7,7 @@ local M = {}
 
 local host = banger.host
 local CHUNK = 1 << 20
+local PATH_MAX = 4096 -- Linux's
 local ZEROS = ("\0"):rep(CHUNK)
 local PERMISSIONS, ALL_MODES = tonumber("777", 8), tonumber("7777", 8)
 
@@ -63,6 +64,16 @@ function Extractor:attributes(st)
   return attributes
 end
 
+function Extractor:set(path, attributes)
+  local ok, problem = pcall(host.set_attributes, path, attributes)
+  if ok then
+    return
+  elseif self.options.owner and banger.is_error(problem) and problem.message:find "^set the owner of " then
+    banger.error("io", "owners can be set by root only; leave out --owner")
+  end
+  error(problem, 0)
+end
+
 function Extractor:put_file(st, path)
   local known = st.nlink > 1 and self.made[st.id]
   if known then
@@ -71,12 +82,15 @@ function Extractor:put_file(st, path)
     return
   end
   write_content(self.tree, st, path)
-  host.set_attributes(path, self:attributes(st))
+  self:set(path, self:attributes(st))
   self.made[st.id] = st.nlink > 1 and path or nil
   self.result.files, self.result.bytes = self.result.files + 1, self.result.bytes + st.size
 end
 
 function Extractor:put(st, path)
+  if #path >= PATH_MAX then
+    banger.error("io", ("%s has paths of %d bytes and more, which this machine does not take"):format(self.top.path, PATH_MAX))
+  end
   if st.type == "dir" then
     if path ~= self.root then
       check_absent(st, path)
@@ -94,7 +108,7 @@ function Extractor:put(st, path)
   check_absent(st, path)
   if st.type == "symlink" then
     host.make_symlink(st.target, path)
-    host.set_attributes(path, self:attributes(st))
+    self:set(path, self:attributes(st))
     self.result.symlinks = self.result.symlinks + 1
   else
     self:put_file(st, path)
@@ -109,7 +123,7 @@ function Extractor:put_tree(top, path)
     self:put(st, found == top.path and path or path .. "/" .. found:sub(skip):gsub("^/", ""))
   end
   for i = #self.directories, 1, -1 do
-    host.set_attributes(self.directories[i].path, self.directories[i].attributes)
+    self:set(self.directories[i].path, self.directories[i].attributes)
   end
 end
 
@@ -193,7 +207,7 @@ function M.extract(tree, top, dest, options)
     remove_tree(temp)
   end })
   local self = setmetatable({
-    tree = tree, options = options, made = {}, directories = {},
+    tree = tree, top = top, options = options, made = {}, directories = {},
     result = { path = path, files = 0, directories = 0, symlinks = 0, hardlinks = 0, bytes = 0, skipped = {} },
   }, Extractor)
   if top.type == "dir" then

@@ -54,8 +54,8 @@ function View:read(path, options)
   return self.base:read(path, options)
 end
 
-function View:walk(path)
-  local next_entry = self.base:walk(path)
+function View:walk(path, options)
+  local next_entry = self.base:walk(path, options)
   return function()
     while true do
       local found, st = next_entry()

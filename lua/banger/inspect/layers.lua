@@ -159,8 +159,11 @@ function State:count_links(groups, i)
   return sizes, survived
 end
 
+local NONE = {}
+
 -- Walk what is there now: what this layer brought, and of the rest that it is still there.
-function State:walk(tree, i)
+-- Files that have or had several names are left for later.
+function State:walk(tree, i, layer)
   local brought, groups = {}, {}
   for path, st in tree:walk() do
     local file = st.type == "file"
@@ -170,8 +173,12 @@ function State:walk(tree, i)
       table.insert(groups[st.id], { path = path, layer = st.layer or 0, size = st.size })
     end
     if st.layer == i then
-      brought[#brought + 1] = { path = path, type = st.type, size = file and st.size or 0,
-        facts = st.type == "dir" and directory_facts(st) or nil }
+      local size, facts = file and st.size or 0, st.type == "dir" and directory_facts(st) or nil
+      if self.counted_at[path] or file and st.nlink > 1 then
+        brought[#brought + 1] = { path = path, type = st.type, size = size, facts = facts }
+      else
+        self:bring(path, st.type, facts, i, layer, size, NONE)
+      end
     else
       local before = self.seen[path]
       self.seen[path] = i << 16 | (before and layer_of(before) or st.layer or 0)
@@ -183,14 +190,14 @@ function State:walk(tree, i)
   return brought, groups
 end
 
-function State:bring(item, i, layer, bytes, survived)
-  local path, before = item.path, self.seen[item.path]
+function State:bring(path, kind, facts, i, layer, bytes, survived)
+  local before = self.seen[path]
   local was_bytes = before and not survived[path] and self.size[path] or 0
-  if before and item.facts and self.facts[path] == item.facts then
+  if before and facts and self.facts[path] == facts then
     self.seen[path] = i << 16 | layer_of(before)
     return
   end
-  note(self, layer, before and "changed" or "added", path, item.type, bytes)
+  note(self, layer, before and "changed" or "added", path, kind, bytes)
   self:touch(path, i, bytes, was_bytes, before and not survived[path] and layer_of(before) or nil)
   if was_bytes > 0 then
     self:hide(path, was_bytes, layer_of(before))
@@ -199,7 +206,7 @@ function State:bring(item, i, layer, bytes, survived)
   self.bytes = self.bytes + bytes
   self.seen[path] = i << 16 | i
   self.size[path] = bytes > 0 and bytes or nil
-  self.facts[path] = item.facts
+  self.facts[path] = facts
   self.counted_at[path] = nil
 end
 
@@ -222,14 +229,14 @@ end
 function State:add(tree, i)
   local layer = new_layer(i)
   self.layers[i], self.changes = layer, {}
-  local brought, groups = self:walk(tree, i)
+  local brought, groups = self:walk(tree, i, layer)
   local sizes, survived = self:count_links(groups, i)
   local moved = {}
   for was, chosen in pairs(survived) do
     moved[chosen] = self.size[was]
   end
   for _, item in ipairs(brought) do
-    self:bring(item, i, layer, sizes[item.path] or item.size, survived)
+    self:bring(item.path, item.type, item.facts, i, layer, sizes[item.path] or item.size, survived)
   end
   self:drop_unseen(i, layer, survived)
   for chosen, bytes in pairs(moved) do

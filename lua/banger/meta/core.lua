@@ -334,13 +334,14 @@ function tree:read(path, options) end
 ---Everything below a path, itself first, parents before children, siblings sorted
 ---by their bytes; links are not followed.
 ---@param path? string # default "/"
+---@param options? { depth?: integer } # depth: how many levels below it to go; default: all
 ---@return fun(): string?, banger.stat?
 ---@example
 ---```lua
 ---for path, st in image:walk "/usr" do print(st.type, path) end
 ---```
 ---Raises `not_found`.
-function tree:walk(path) end
+function tree:walk(path, options) end
 
 ---Whether something is at a path, links followed.
 ---@param path string

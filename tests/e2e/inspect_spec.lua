@@ -1,0 +1,878 @@
+-- Looking into images, from the command line: what ls, cat, stat, find, tree, df, extract,
+-- inspect, layers, diff and edit say, compared with what other tools say of the same image.
+package.path = "tests/?.lua;" .. package.path
+local banger = require "banger"
+local cjson = require "cjson"
+local engine = require "support.engine"
+local json = require "support.json"
+local need = require "support.need"
+local oci = require "support.oci"
+local sh = require "support.sh"
+local tar = require "support.tar"
+
+local SBIN = "PATH=$PATH:/usr/sbin:/sbin LC_ALL=C TZ=UTC "
+local function oct(digits) return tonumber(digits, 8) end
+local function bytes(n, char) return (char or "x"):rep(n) end
+
+local NET_RAW = "\1\0\0\2\0\32\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+local GROUP = "root:x:0:\nweb:x:33:web\n"
+local PASSWD = "root:x:0:0:root:/root:/bin/sh\nweb:x:33:33::/:/bin/false\n"
+
+-- The image that most is about.
+local LAYERS = {
+  {
+    tar.dir "./", tar.dir "etc/", tar.file("etc/passwd", PASSWD, { mtime = 1577934245 }), tar.file("etc/group", GROUP),
+    tar.file("etc/app.conf", "a = 1\n", { mode = oct "640", gid = 33 }), tar.dir("bin/", { mode = oct "755" }),
+    tar.file("bin/ping", bytes(5000, "p"), { mode = oct "755", xattrs = { ["security.capability"] = NET_RAW } }),
+    tar.file("bin/su", bytes(12345, "s"), { mode = oct "4755" }), tar.symlink("bin/sh", "ping"), tar.symlink("lib", "/usr/lib"),
+    tar.dir "usr/", tar.dir "usr/lib/", tar.file("usr/lib/old.so", bytes(70000, "o")), tar.hardlink("usr/lib/also.so", "usr/lib/old.so"),
+    tar.dir("tmp/", { mode = oct "1777" }), tar.file("big", bytes(1 << 20, "b")),
+  },
+  {
+    tar.dir "var/", tar.dir("var/www/", { uid = 33, gid = 33 }), tar.file("var/www/index.html", "<p>\n", { uid = 33, gid = 33, mtime = 1600000001 }),
+    tar.file("etc/app.conf", "a = 2\nb = 3\n", { mode = oct "640", gid = 33 }), tar.file ".wh.big", tar.file("empty", ""),
+    tar.symlink("dangling", "/nowhere"), tar.symlink("etc/self", "self"),
+  },
+}
+
+local scratch, layout, ref, image
+setup(function()
+  scratch = sh.scratch()
+  layout = scratch:path "layout"
+  oci.write(layout, { tag = "t", layers = { { tar = tar.archive(LAYERS[1]) }, { tar = tar.archive(LAYERS[2]), compress = "gzip" } }, config = {
+    config = { Entrypoint = json.array { "/bin/su" }, Cmd = json.array { "-x", "two words" }, Env = json.array { "A=1", "B=\27[31m" }, User = "web" },
+    history = json.array { { created = "2020-01-01T00:00:00Z", created_by = "COPY a\tb" }, { created_by = "ENV A=1", empty_layer = true },
+      { created_by = "RUN x" } },
+  } })
+  ref = "oci:" .. layout .. ":t"
+  image = scratch:path "image.ext4"
+  engine.image(image, { label = "the label" }, LAYERS[1], LAYERS[2])
+end)
+teardown(function() scratch:remove() end)
+
+--- Runs banger-lua with words; `before` is shell before it.
+local function run(words, before)
+  local err = scratch:fresh ".err"
+  local line = sh.line(sh.banger(), table.unpack(words))
+  local out, code = sh.run(("%s %s 2>%s </dev/null"):format(before or "", line, err))
+  return { out = out, code = code, err = sh.read_file(err) }
+end
+
+local function out(...)
+  local got = run { ... }
+  assert.same({ 0, "" }, { got.code, got.err })
+  return got.out
+end
+
+local function object(...) return cjson.decode(out(...)) end
+
+local function fails(code, message, ...)
+  assert.same({ out = "", code = code, err = "banger-lua: " .. message .. "\n" }, run { ... })
+end
+
+local function both(act)
+  act(image)
+  act(ref)
+end
+
+-- ---- ls, cat, stat, find, tree, df -------------------------------------------------------
+
+describe("ls", function()
+  it("lists names, sorted by their bytes", function()
+    assert.equal("bin\ndangling\nempty\netc\nlib\ntmp\nusr\nvar\n", out("ls", ref))
+    assert.equal("bin\ndangling\nempty\netc\nlib\nlost+found\ntmp\nusr\nvar\n", out("ls", image))
+    both(function(target)
+      assert.equal("app.conf\ngroup\npasswd\nself\n", out("ls", target, "etc"))
+      assert.equal("also.so\nold.so\n", out("ls", target, "/lib/"))
+      assert.equal("/bin/su\n", out("ls", target, "/bin/su"))
+    end)
+  end)
+
+  it("tells with -l what ls -l does", function()
+    both(function(target)
+      assert.equal("lrwxrwxrwx 1 root root     4 2017-07-14 02:40 sh -> ping\n", (out("ls", "-l", target, "/bin"):match "\n(.*sh.-\n)"))
+      assert.equal("-rw-r----- 1 root web 12 2017-07-14 02:40 /etc/app.conf\n", out("ls", "-l", target, "/etc/app.conf"))
+      assert.equal("-rw-r----- 1 0 33 12 2017-07-14 02:40 /etc/app.conf\n", out("ls", "-ln", target, "/etc/app.conf"))
+      assert.equal("-rwsr-xr-x 1 root root 13K 2017-07-14 02:40 /bin/su\n", out("ls", "-lh", target, "/bin/su"))
+      assert.equal("drwxrwxrwt", out("ls", "-ld", target, "/tmp"):sub(1, 10))
+      assert.equal("lrwxrwxrwx 1 root root 8 2017-07-14 02:40 /lib -> /usr/lib\n", out("ls", "-l", target, "/lib"))
+    end)
+  end)
+
+  it("goes down with -R, and names each directory", function()
+    both(function(target)
+      assert.equal("/usr:\nlib\n\n/usr/lib:\nalso.so\nold.so\n", out("ls", "-R", target, "/usr"))
+      assert.equal("/bin/su\n\n/tmp:\n\n/etc:\napp.conf\ngroup\npasswd\nself\n", out("ls", target, "/tmp", "/bin/su", "/etc"))
+    end)
+  end)
+
+  it("is JSON with --json", function()
+    both(function(target)
+      local list = object("ls", "--json", target, "/var/www")
+      assert.equal(1, #list)
+      local st = list[1]
+      assert.same({ "/var/www/index.html", "file", "0644", 33, "web", "web", 4, 1600000001 },
+        { st.path, st.type, st.mode, st.uid, st.user, st.group, st.size, st.mtime })
+    end)
+  end)
+
+  it("sees of one layer what it brings", function()
+    assert.equal("/:\ndangling\nempty\netc\nvar\n\n/etc:\napp.conf\nself\n\n/var:\nwww\n\n/var/www:\nindex.html\n",
+      out("ls", "-R", "--layer", "2", ref))
+    assert.equal("big\nbin\netc\nlib\ntmp\nusr\n", out("ls", "--layer", "1", ref))
+    assert.equal("a = 1\n", out("cat", "--layer", "1", ref, "/etc/app.conf"))
+    fails(2, "/etc/passwd: not in " .. ref, "stat", "--layer", "2", ref, "/etc/passwd")
+  end)
+end)
+
+describe("cat", function()
+  it("prints files byte for byte, through links", function()
+    both(function(target)
+      assert.equal("a = 2\nb = 3\n" .. PASSWD, out("cat", target, "/etc/app.conf", "/etc/passwd"))
+      assert.equal(bytes(70000, "o"), out("cat", target, "/lib/also.so"))
+      assert.equal("", out("cat", target, "/empty"))
+    end)
+  end)
+
+  it("keeps all bytes of a large file", function()
+    local path, content = scratch:path "cat.ext4", scratch:path "content"
+    sh.check("head -c 5000001 /dev/urandom >" .. content)
+    engine.image(path, nil, { tar.file("f", sh.read_file(content)) })
+    sh.check(("%s cat %s /f | cmp - %s"):format(sh.quote(sh.banger()), path, content))
+  end)
+
+  it("prints nothing when one of the files is none", function()
+    both(function(target)
+      fails(1, "/etc: a directory; banger-lua ls lists it", "cat", target, "/etc/passwd", "/etc")
+      fails(2, "/etc/absent: not in " .. target, "cat", target, "/etc/passwd", "/etc/absent")
+      fails(2, "/dangling: a link that leads nowhere in " .. target, "cat", target, "/dangling")
+    end)
+  end)
+
+  it("is JSON with --json", function()
+    assert.same({ { path = "/empty", size = 0, content = "", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" } },
+      object("cat", "--json", image, "/empty"))
+  end)
+end)
+
+describe("stat", function()
+  it("tells all that is known", function()
+    assert.equal([[
+path      /bin/ping
+type      file
+mode      0755 -rwxr-xr-x
+owner     0:0 (root:root)
+size      5000
+links     1
+layer     1
+modified  2017-07-14 02:40:00.000000000 UTC (1500000000)
+xattr     security.capability = cap_net_raw=ep
+]], out("stat", ref, "/bin/ping"))
+    assert.equal([[
+path      /bin/sh
+type      symlink
+target    ping
+mode      0777 lrwxrwxrwx
+owner     0:0 (root:root)
+size      4
+links     1
+layer     1
+modified  2017-07-14 02:40:00.000000000 UTC (1500000000)
+]], out("stat", ref, "/bin/sh"))
+    assert.matches("^path      /bin/ping\n", out("stat", "-L", ref, "/bin/sh"))
+  end)
+
+  it("tells of an image what debugfs tells", function()
+    local shown = sh.check(SBIN .. sh.line("debugfs", "-R", "stat /var/www/index.html", image) .. " 2>/dev/null")
+    local st = object("stat", "--json", image, "/var/www/index.html")[1]
+    local function time(name)
+      local seconds, extra = shown:match("\n *" .. name .. ": 0x(%x+):(%x+)")
+      return { tonumber(seconds, 16), tonumber(extra, 16) >> 2 }
+    end
+    for _, name in ipairs { "atime", "mtime", "ctime", "crtime" } do assert.same(time(name), { st[name], st[name .. "_nsec"] }) end
+    assert.same({ tonumber(shown:match "Inode: (%d+)"), tonumber(shown:match "Blockcount: (%d+)"), tonumber(shown:match "Links: (%d+)") },
+      { st.ino, st.blocks, st.nlink })
+    assert.same({ 33, 33, "0644", "-rw-r--r--" }, { st.uid, st.gid, st.mode, st.mode_text })
+  end)
+
+  it("shows devices, times with their fractions, and attributes", function()
+    local path = scratch:path "stat.ext4"
+    local rootfs <close> = banger.rootfs { near = path }
+    local acl = "\2\0\0\0\1\0\6\0\255\255\255\255\2\0\4\0\232\3\0\0\4\0\4\0\255\255\255\255\16\0\4\0\255\255\255\255\32\0\0\0\255\255\255\255"
+    banger.inject(rootfs, {
+      { path = "/null", type = "char", major = 1, minor = 3, mode = oct "666" },
+      { path = "/f", content = "", mtime = -1.5, mode = oct "640", xattrs = {
+        ["system.posix_acl_access"] = acl, ["user.note"] = "hi\n", ["user.raw"] = "\0\1",
+      } },
+    })
+    banger.mkext4(rootfs, path)
+    assert.matches("\ndevice    1, 3\nmode      0666 crw%-rw%-rw%-\n", out("stat", path, "/null"))
+    local text = out("stat", path, "/f")
+    assert.matches("\nmodified  1969%-12%-31 23:59:58%.500000000 UTC %(%-2%)\n", text)
+    assert.matches("\nxattr     system.posix_acl_access = user::rw%-,user:1000:r%-%-,group::r%-%-,mask::r%-%-,other::%-%-%-\n", text)
+    assert.matches('\nxattr     user.note = "hi\\n"\nxattr     user.raw = 0x0001\n', text)
+  end)
+end)
+
+describe("find", function()
+  local function find(...) return out("find", ...) end
+
+  it("finds by name, path, type, size, owner, mode and attribute", function()
+    both(function(target)
+      assert.equal("/etc/app.conf\n", find(target, "-name", "*.conf"))
+      assert.equal("/usr/lib/also.so\n/usr/lib/old.so\n", find(target, "--path", "/usr/*.so"))
+      assert.equal("/bin/sh\n/dangling\n/etc/self\n/lib\n", find(target, "-type", "l"))
+      assert.equal("/bin/ping\n/bin/su\n", find(target, "/bin", "-type", "f", "-size", "-20K"))
+      assert.equal("/usr/lib/also.so\n/usr/lib/old.so\n", find(target, "-size", "+20K"))
+      assert.equal("/bin/ping\n", find(target, "-size", "5000"))
+      assert.equal("/var/www\n/var/www/index.html\n", find(target, "-user", "web"))
+      assert.equal("/var/www\n/var/www/index.html\n", find(target, "-uid", "+5"))
+      assert.equal("/etc/app.conf\n/var/www\n/var/www/index.html\n", find(target, "-group", "33"))
+      assert.equal("/bin/su\n", find(target, "-perm", "/6000"))
+      assert.equal("/etc/app.conf\n", find(target, "-perm", "640"))
+      assert.equal("/bin/ping\n/bin/su\n", find(target, "-perm", "-111", "-type", "f"))
+      assert.equal("/bin/ping\n", find(target, "-xattr", "security.*"))
+      assert.equal("/usr/lib/also.so\n/usr/lib/old.so\n", find(target, "-links", "2", "-type", "f"))
+      assert.equal("/etc/passwd\n/var/www/index.html\n", find(target, "-newer", "/etc/group", "-type", "f"))
+      assert.equal("/empty\n", find(target, "-empty", "-type", "f"))
+      assert.equal("/usr\n/usr/lib\n", find(target, "/usr", "-maxdepth", "1"))
+      assert.equal("/lib\n", find(target, "/lib"))
+      assert.equal("/usr/lib\n", find(target, "/lib/", "-type", "d"))
+    end)
+  end)
+
+  it("says what GNU find says of what umoci unpacks", function()
+    local reason = need.all(need.root(), need.program "umoci")
+    if reason then return pending(reason) end
+    local bundle = scratch:fresh()
+    sh.check(sh.line("umoci", "unpack", "--image", layout .. ":t", bundle))
+    local function gnu(condition) return sh.check(("cd %s/rootfs && find . %s -printf '/%%P\\n' | LC_ALL=C sort"):format(bundle, condition)) end
+    local function ours(...)
+      local path = scratch:fresh()
+      sh.write_file(path, find(ref, ...))
+      return sh.check("LC_ALL=C sort " .. path)
+    end
+    assert.equal(gnu "", ours())
+    assert.equal(gnu "-type f -size +4999c", ours("-type", "f", "-size", "+4999"))
+    assert.equal(gnu "-perm -4000", ours("-perm", "-4000"))
+    assert.equal(gnu "-user 33 -name 'i*'", ours("-user", "web", "-name", "i*"))
+    assert.equal(gnu "-empty -type f", ours("-empty", "-type", "f"))
+    -- And ls -l: mode, links, owners, size, time of all that is no directory.
+    local gnu_ls = sh.check(("export TZ=UTC; cd %s/rootfs && find . ! -type d -printf "
+      .. "'%%M %%n %%U %%G %%s %%TY-%%Tm-%%Td %%TH:%%TM /%%P %%l\\n' | LC_ALL=C sort -k 8"):format(bundle))
+    local lines = {}
+    for _, path in ipairs(cjson.decode(out("find", "--json", ref))) do
+      if path.type ~= "dir" then
+        local line = out("ls", "-ln", ref, path.path):gsub("\n", "")
+        lines[#lines + 1] = (path.target and line:gsub(" %-> ", " ") or line .. " ") .. "\n"
+      end
+    end
+    local ours_path = scratch:fresh()
+    sh.write_file(ours_path, table.concat(lines))
+    assert.equal(gnu_ls, sh.check("LC_ALL=C sort -k 8 " .. ours_path))
+  end)
+
+  it("ends paths with a zero byte on demand", function()
+    assert.equal("/bin/su\0", find(image, "-name", "su", "-print0"))
+    assert.equal("/bin/su\0", find(image, "-0", "--name=su"))
+    assert.equal("/bin/su\n", find(image, "-name", "su", "-print"))
+  end)
+
+  it("says what it does not understand", function()
+    for words, message in pairs {
+      ["-type x"] = "-type: 'x' is no type; f, d, l, c, b, p, s expected, several with commas (see --help)",
+      ["-size 3Q"] = "-size: '3Q' is no size: bytes, or a number with K, M, G or T (powers of 1024) expected (see --help)",
+      ["-perm 888"] = "-perm: '888' is no mode; octal digits expected, after / for any of the bits, after - for all of them (see --help)",
+      ["-perm 17777"] = "-perm: '17777' is no mode; octal digits expected, after / for any of the bits, after - for all of them (see --help)",
+      ["-uid me"] = "-uid: 'me' is no number (see --help)",
+      ["-maxdepth -1"] = "-maxdepth: '-1' is no number (see --help)",
+    } do
+      local option, value = words:match "^(%S+) (%S+)$"
+      fails(1, message, "find", image, option, value)
+    end
+    fails(2, ("-user: %s has no user 'nobody'"):format(image), "find", image, "-user", "nobody")
+    fails(2, ("-group: %s has no group 'wheel'"):format(image), "find", image, "-group", "wheel")
+    fails(2, "/absent: not in " .. image, "find", image, "/absent")
+  end)
+end)
+
+describe("tree", function()
+  it("draws", function()
+    assert.equal([[
+/usr
+└── lib
+    ├── also.so
+    └── old.so
+
+1 directory, 2 files
+]], out("tree", ref, "/usr"))
+    assert.equal([[
+/
+|-- bin
+|-- etc
+|-- tmp
+|-- usr
+|   `-- lib
+`-- var
+    `-- www
+
+7 directories
+]], out("tree", "-d", "--ascii", ref))
+    assert.equal("/\n├── bin\n├── dangling -> /nowhere\n├── empty\n├── etc\n├── lib -> /usr/lib\n├── tmp\n├── usr\n└── var\n\n"
+      .. "5 directories, 3 files\n", out("tree", "-L", "1", ref))
+  end)
+
+  it("sums sizes up, a file of two names once", function()
+    assert.equal("   69K  /usr\n└──    69K  lib\n    ├──    69K  also.so\n    └──    69K  old.so\n\n1 directory, 2 files\n",
+      out("tree", "-s", image, "/usr"))
+  end)
+
+  it("is JSON with --json", function()
+    local list = object("tree", "--json", "-s", image, "/usr")
+    assert.same({ { "/usr", 0, 70000 }, { "/usr/lib", 1, 70000 } },
+      { { list[1].path, list[1].depth, list[1].size }, { list[2].path, list[2].depth, list[2].size } })
+  end)
+end)
+
+describe("df", function()
+  it("says what dumpe2fs says", function()
+    local shown = sh.check(SBIN .. "dumpe2fs -h " .. image .. " 2>/dev/null")
+    local function field(name) return tonumber(shown:match("\n" .. name .. ": +(%d+)")) end
+    local df = object("df", "--json", image)
+    assert.same({ field "Block count" * 4096, field "Free blocks" * 4096, field "Inode count", field "Free inodes" },
+      { df.size, df.free, df.inodes, df.inodes_free })
+    local lines = out("df", image)
+    assert.matches(("\nbytes +%d +%d +%d +%%d+%%%%\n"):format(df.size, df.used, df.free), lines)
+    assert.matches(("\ninodes +%d +%d +%d +%%d+%%%%\n"):format(df.inodes, df.inodes_used, df.inodes_free), lines)
+    assert.matches(("\nbytes +%dM "):format(math.ceil(df.size / 1048576)), out("df", "-h", image))
+  end)
+
+  it("knows of a reference what its contents take", function()
+    assert.matches("\nbytes +%- +%d+ +%- +%-\ninodes +%- +21 +%- +%-\n$", out("df", ref))
+  end)
+end)
+
+-- ---- extract -----------------------------------------------------------------------------
+
+local SURVEY = [[cd %s && find . -type d -printf '%%P %%y %%m %%T@\n' -o -printf '%%P %%y %%m %%s %%T@ %%n %%l\n' | LC_ALL=C sort]]
+
+describe("extract", function()
+  it("puts a file under a name, or into a directory", function()
+    both(function(target)
+      local dir = scratch:mkdir(scratch:fresh():match "[^/]*$")
+      local got = run { "extract", target, "/etc/app.conf", dir .. "/copy" }
+      assert.same({ out = "", code = 0, err = ("banger-lua: %s/copy: 12 B in 1 file, 0 directories\n"):format(dir) }, got)
+      assert.equal("", out("extract", "-q", target, "/bin/su", dir))
+      assert.same({ "a = 2\nb = 3\n", bytes(12345, "s") }, { sh.read_file(dir .. "/copy"), sh.read_file(dir .. "/su") })
+      -- Nobody's program runs as root for having been looked at.
+      assert.equal("640 1500000000\n755 1500000000\n", sh.check(("stat -c '%%a %%Y' %s/copy %s/su"):format(dir, dir)))
+      assert.equal("copy\nsu\n", sh.check("ls -A " .. dir))
+    end)
+  end)
+
+  it("puts a tree there, as umoci does", function()
+    local reason = need.all(need.root(), need.program "umoci")
+    if reason then return pending(reason) end
+    local bundle, ours, owned = scratch:fresh(), scratch:fresh(), scratch:fresh()
+    sh.check(sh.line("umoci", "unpack", "--image", layout .. ":t", bundle))
+    -- Without owners there are no set-id bits and no sticky ones.
+    assert.equal("", out("extract", "-q", ref, "/", ours))
+    local want = sh.check(SURVEY:format(bundle .. "/rootfs")):gsub("f 4755", "f 755"):gsub("d 1777", "d 777")
+    assert.equal(want, sh.check(SURVEY:format(ours)))
+    sh.check(("diff -r --no-dereference %s/rootfs %s"):format(bundle, ours))
+    assert.equal("0 0\n", sh.check("stat -c '%u %g' " .. ours .. "/var/www"))
+    assert.equal("", out("extract", "-q", "--owner", image, "/var", owned))
+    assert.equal("33 33 644\n", sh.check("stat -c '%u %g %a' " .. owned .. "/www/index.html"))
+    assert.equal("", out("extract", "-q", "--owner", image, "/bin/su", owned))
+    assert.equal("0 0 4755\n", sh.check("stat -c '%u %g %a' " .. owned .. "/su"))
+  end)
+
+  it("keeps hard links, holes, and directories that nobody may write to", function()
+    local path, dest = scratch:path "extract.ext4", scratch:fresh()
+    engine.image(path, nil, {
+      tar.dir("ro/", { mode = oct "555" }), tar.file("ro/a", bytes(9), { mode = oct "444" }), tar.hardlink("ro/b", "ro/a"),
+      tar.file("hole", ("\0"):rep(3 << 20) .. "end"), tar.file("zeros", ("\0"):rep(2 << 20)),
+    })
+    assert.equal("", out("extract", "-q", path, "/", dest))
+    assert.equal("2\n", sh.check(("stat -c %%h %s/ro/b"):format(dest)))
+    assert.equal("555\n", sh.check(("stat -c %%a %s/ro"):format(dest)))
+    assert.equal("", sh.check(("head -c 3145728 /dev/zero | cmp -n 3145728 - %s/hole && tail -c 3 %s/hole | grep -qx end && "
+      .. "head -c 2097152 /dev/zero | cmp - %s/zeros"):format(dest, dest, dest)))
+    assert.is_true(tonumber(sh.check(("stat -c %%b %s/hole"):format(dest))) <= 2048 + 16)
+  end)
+
+  it("skips devices, and says so", function()
+    local path, dest = scratch:path "dev.ext4", scratch:fresh()
+    engine.image(path, nil, { tar.dir "dev/", tar.char("dev/null", 1, 3), tar.fifo "dev/p", tar.file("dev/f", "1") })
+    assert.same({ out = "", code = 0, err = ("banger-lua: skipped /dev/null: a character device\nbanger-lua: skipped /dev/p: a pipe\n"
+      .. "banger-lua: %s: 1 B in 1 file, 1 directory\n"):format(dest) }, run { "extract", path, "/dev", dest })
+    assert.equal("f\n", sh.check("ls -A " .. dest))
+    assert.same({ { path = "/dev/null", type = "char" }, { path = "/dev/p", type = "fifo" } },
+      object("extract", "--json", path, "/dev", scratch:fresh()).skipped)
+    fails(1, "/dev/null: a character device, which has no content", "extract", path, "/dev/null", scratch:fresh())
+  end)
+
+  it("overwrites nothing, unless told", function()
+    local dir = scratch:mkdir "there"
+    sh.write_file(dir .. "/f", "mine")
+    sh.check(("mkdir %s/su && ln -s nowhere %s/link"):format(dir, dir))
+    fails(1, dir .. "/f is there; --force replaces it", "extract", image, "/bin/su", dir .. "/f")
+    fails(1, dir .. "/link is there; --force replaces it", "extract", image, "/bin/su", dir .. "/link")
+    fails(1, dir .. "/su is a directory that is there; remove it, or give another name", "extract", image, "/bin/su", dir)
+    fails(1, dir .. "/su is a directory that is there; remove it, or give another name", "extract", "--force", image, "/bin/su", dir)
+    fails(1, dir .. "/f is there, and is no directory; remove it, or give another name", "extract", "--force", image, "/bin", dir .. "/f")
+    fails(1, dir .. " is there; name a directory that is to be made", "extract", image, "/", dir)
+    fails(2, dir .. "/none/: no such directory", "extract", image, "/bin/su", dir .. "/none/")
+    fails(2, ("make a temporary directory %s/none/.banger-extract.: No such file or directory"):format(dir),
+      "extract", image, "/bin", dir .. "/none/x")
+    fails(2, "/none: not in " .. image, "extract", image, "/none", dir .. "/x")
+    assert.equal("mine", sh.read_file(dir .. "/f"))
+    assert.equal("f\nlink\nsu\n", sh.check("ls -A " .. dir))
+    assert.equal("", out("extract", "-q", "--force", image, "/etc/passwd", dir .. "/f"))
+    assert.equal("", out("extract", "-q", "--force", image, "/etc/passwd", dir .. "/link"))
+    assert.same({ PASSWD, "regular file\n" }, { sh.read_file(dir .. "/f"), sh.check("stat -c %F " .. dir .. "/link") })
+  end)
+
+  it("never leaves the directory that it makes, whatever the image holds", function()
+    -- A directory with one name twice: first a link that leads out, then a directory.
+    local outside, path, source = scratch:mkdir "outside", scratch:path "twice.ext4", scratch:mkdir "source"
+    local dest = scratch:mkdir "inside"
+    sh.check(("mkdir -p %s/a/e && ln -s %s %s/a/d && echo 1 >%s/a/e/f"):format(source, outside, source, source))
+    sh.check(SBIN .. ("mke2fs -q -t ext4 -O ^metadata_csum -d %s %s 8M"):format(source, path))
+    local raw = sh.read_file(path)
+    local at = assert(raw:find("\1\2e", 1, true), "the name was not found in its directory")
+    sh.write_file(path, raw:sub(1, at + 1) .. "d" .. raw:sub(at + 3))
+    assert.equal("d\nd\n", out("ls", path, "/a"))
+    fails(1, "/a/d is there twice: the image is damaged, run e2fsck -fy on it", "extract", path, "/a", dest .. "/x")
+    assert.equal("", sh.check("ls -A " .. outside) .. sh.check("ls -A " .. dest))
+  end)
+
+  it("leaves nothing behind when it fails on the way", function()
+    local path, dir = scratch:path "long.ext4", scratch:mkdir "fail"
+    local deep = (("d"):rep(200) .. "/"):rep(25)
+    engine.image(path, nil, { tar.file("a/first", "1"), tar.dir("a/ro/", { mode = oct "0" }), tar.file("a/z/" .. deep .. "f", "1") })
+    local got = run { "extract", path, "/a", dir .. "/x" }
+    assert.same({ "", 1 }, { got.out, got.code })
+    assert.equal("banger-lua: /a has paths of 4096 bytes and more, which this machine does not take\n", got.err)
+    assert.equal("", sh.check("ls -A " .. dir))
+  end)
+end)
+
+-- ---- inspect -----------------------------------------------------------------------------
+
+describe("inspect", function()
+  local pulled
+  setup(function()
+    pulled = scratch:path "pulled.ext4"
+    sh.check(sh.line(sh.banger(), "pull", "-q", "--label", "app", ref, pulled) .. " 2>/dev/null")
+  end)
+
+  it("says of an image what dumpe2fs says", function()
+    local shown = sh.check(SBIN .. "dumpe2fs -h " .. pulled .. " 2>/dev/null")
+    local function field(name) return shown:match("\n" .. name .. ":%s+([^\n]*)") end
+    local super = object("inspect", "--json", pulled).superblock
+    assert.equal(field "Filesystem features":gsub(" +$", ""), table.concat(super.features, " "))
+    assert.same({ field "Filesystem UUID", "app", field "Filesystem state", field "Errors behavior":lower() },
+      { super.uuid, super.label, super.state, super.errors })
+    local function number(name) return tonumber(field(name)) end
+    assert.same({ number "Block count", number "Free blocks", number "Reserved block count", number "Block size", number "Inode count",
+      number "Free inodes", number "Inode size" }, { super.blocks, super.blocks_free, super.blocks_reserved, super.block_size, super.inodes,
+      super.inodes_free, super.inode_size })
+    assert.equal("Thu Jan  2 03:04:05 2020", field "Filesystem created")
+    assert.equal(1577934245, super.made)
+    local text = out("inspect", pulled)
+    assert.matches("\nlabel       app\nuuid        " .. super.uuid:gsub("%-", "%%-") .. "\n", text)
+    assert.matches("\nmade        2020%-01%-02 03:04:05 UTC\n", text)
+    assert.matches("\nmounted     never\n", text)
+  end)
+
+  it("says of an image what it was made of, and what was added", function()
+    local record = object("inspect", "--json", pulled).record
+    assert.equal(cjson.decode(sh.read_file(layout .. "/index.json")).manifests[1].digest, record.digest)
+    assert.same({ "linux/amd64", "banger", "/.banger/init" }, { record.platform, record.init.kind, record.init.path })
+    local paths = {}
+    for _, entry in ipairs(record.injected) do paths[entry.path] = entry.item end
+    assert.equal("hostname", paths["/etc/hostname"])
+    local text = out("inspect", pulled)
+    assert.matches("\ndigest      sha256:%x+\nplatform    linux/amd64\nmade by     banger%-lua ", text)
+    assert.matches(("\n%d entries were injected\n"):format(#record.injected), text)
+    assert.matches("\n  file     /etc/hostname  %(hostname: [^\n]*%)\n", text)
+    assert.is_nil(object("inspect", "--json", image).record)
+  end)
+
+  it("says of a reference all that its documents say", function()
+    local index = cjson.decode(sh.read_file(layout .. "/index.json")).manifests[1]
+    local manifest = cjson.decode(sh.read_file(layout .. "/blobs/sha256/" .. index.digest:sub(8)))
+    local want = ([[
+reference   oci:%s:t
+digest      %s
+media type  application/vnd.oci.image.manifest.v1+json
+platform    linux/amd64
+config      %s
+created     2020-01-02T03:04:05Z
+entrypoint  /bin/su
+cmd         -x 'two words'
+user        web
+env         A=1
+env         B=\033[31m
+
+2 layers, %.1f KiB (%d bytes) compressed
+  1    %.1f KiB  %s
+  2       %d B  %s
+
+history
+  1  2020-01-01T00:00:00  COPY a b
+  -  -  ENV A=1
+  2  -  RUN x
+]]):format(layout, index.digest, manifest.config.digest, (manifest.layers[1].size + manifest.layers[2].size) / 1024,
+      manifest.layers[1].size + manifest.layers[2].size, manifest.layers[1].size / 1024, manifest.layers[1].digest, manifest.layers[2].size,
+      manifest.layers[2].digest)
+    local function squeeze(text) return (text:gsub(" +", " ")) end
+    local got = out("inspect", ref)
+    assert.equal(squeeze(want):gsub("1%.1 MiB", ""):gsub("%d+%.%d KiB", ""), squeeze(got):gsub("%d+%.%d MiB", ""):gsub("%d+%.%d KiB", ""))
+    local all = object("inspect", "--json", ref)
+    assert.same({ manifest, "web", 2, "RUN x" }, { all.manifest, all.config.config.User, #all.layers, all.history[3].created_by })
+  end)
+
+  it("lists the platforms of an index", function()
+    local dir = scratch:path "platforms"
+    local function build(architecture)
+      local layer = { tar = tar.archive { tar.file("a", architecture) } }
+      return oci.image(dir, { platform = { os = "linux", architecture = architecture }, layers = { layer } }).manifest
+    end
+    local amd, arm = build "amd64", build "arm64"
+    oci.index(dir, { oci.tagged(oci.nested(dir, { amd, arm }), "t") })
+    local got = out("inspect", "--platform", "linux/arm64", "oci:" .. dir .. ":t")
+    assert.matches("\nplatform    linux/arm64\navailable   linux/amd64      " .. amd.digest .. "\n"
+      .. "available   linux/arm64      " .. arm.digest .. "\n", got)
+    assert.equal("arm64", out("cat", "--platform", "linux/arm64", "oci:" .. dir .. ":t", "/a"))
+    fails(5, "no image for linux/s390x; there are: linux/amd64, linux/arm64", "inspect", "--platform", "linux/s390x", "oci:" .. dir .. ":t")
+  end)
+end)
+
+-- ---- layers ------------------------------------------------------------------------------
+
+describe("layers", function()
+  it("says what each does", function()
+    local got = out("layers", ref)
+    local rows = {}
+    for line in got:gmatch "[^\n]+" do rows[#rows + 1] = line:gsub(" +", " ") end
+    -- 1: passwd, group, 6 + 5000 + 12345 + 70000 + 1048576; what the second hides of it is big and etc/app.conf.
+    assert.matches("^ 1 %S+ MiB 1%.1 MiB 15 0 0 1%.0 MiB COPY a b$", rows[2])
+    assert.matches("^ 2 %d+ B 16 B 6 1 1 0 B RUN x$", rows[3])
+    local all = object("layers", "--json", ref)
+    local first = #PASSWD + #GROUP + 6 + 5000 + 12345 + 70000 + 1048576
+    assert.same({ first, 1048576 + 6, 16, 0, first + 16, 1048582 }, { all.layers[1].bytes, all.layers[1].wasted, all.layers[2].bytes,
+      all.layers[2].wasted, all.bytes, all.wasted_bytes })
+    assert.same({ { path = "/big", bytes = 1048576, total = 1048576, count = 2, layers = { 1, 2 } },
+      { path = "/etc/app.conf", bytes = 6, total = 18, count = 2, layers = { 1, 2 } } }, all.wasted)
+    assert.near((first + 16 - 1048576 - 12) / (first + 16), all.efficiency, 1e-5)
+    assert.matches("\nwasted 1%.0 MiB of 1%.1 MiB %(92%.3 %%%), efficiency 0%.0770\n"
+      .. " *1%.0 MiB  /big %(layers 1, 2%)\n *6 B  /etc/app%.conf %(layers 1, 2%)\n$", got)
+  end)
+
+  it("lists files, and no more of the worst than wanted", function()
+    local got = out("layers", "--files", "--worst", "1", ref):gsub(" +", " ")
+    assert.matches("\n %- 1%.0 MiB /big\n %+ 0 B /dangling\n %+ 0 B /empty\n ~ 12 B /etc/app%.conf\n %+ 0 B /etc/self\n", got)
+    assert.matches(" /big %(layers 1, 2%)\n$", got)
+  end)
+
+  it("fails on demand", function()
+    local function fails_with(message, ...)
+      local got = run { "layers", ref, ... }
+      assert.same({ 1, message ~= "" and ("banger-lua: %s: %s\n"):format(ref, message) or "" }, { got.code, got.err })
+      assert.matches("\nwasted ", got.out)
+    end
+    fails_with("1.0 MiB (92.3 %) are wasted, more than --max-wasted 1M", "--max-wasted", "1M")
+    fails_with("1.0 MiB (92.3 %) are wasted, more than --max-wasted 92%", "--max-wasted", "92%")
+    fails_with("the efficiency is 0.0770, less than --min-efficiency 0.95", "--min-efficiency", "0.95")
+    out("layers", "--max-wasted", "2M", "--min-efficiency", "0.07", ref)
+    out("layers", "--max-wasted", "93%", ref)
+    fails(1, "--max-wasted: 'much' is neither a size such as 10M nor a part such as 5% (see --help)", "layers", "--max-wasted", "much", ref)
+    fails(1, "--max-wasted: '101%' is more than 100% (see --help)", "layers", "--max-wasted", "101%", ref)
+    fails(1, "--min-efficiency: '95' is no number from 0 to 1 (see --help)", "layers", "--min-efficiency", "95", ref)
+    fails(1, image .. " is an ext4 image, which has no layers; name the reference it was made of", "layers", image)
+  end)
+end)
+
+-- ---- diff --------------------------------------------------------------------------------
+
+describe("diff", function()
+  local other
+  setup(function()
+    other = scratch:path "other.ext4"
+    sh.check(sh.line("cp", "--sparse=always", image, other))
+    banger.inject(other, {
+      { path = "/empty", type = "remove" }, { path = "/new", content = "1", mtime = 0 },
+      { path = "/etc/app.conf", content = "a = 2\nb = 4\n", mode = oct "600", gid = 33, mtime = 1500000000 },
+      { path = "/bin/ping", content = bytes(5000, "p"), mode = oct "755", mtime = 1, xattrs = { ["user.\27"] = "1" } },
+      { path = "/bin/sh", type = "symlink", target = "su" }, { path = "/tmp", type = "remove" }, { path = "/tmp", content = "no directory" },
+    })
+  end)
+
+  it("finds nothing between an image and the reference it is of", function()
+    assert.equal("", out("diff", image, ref))
+    assert.equal("", out("diff", "--times", ref, image))
+    assert.equal("", out("diff", image, image))
+    assert.same({ same = true, added = {}, removed = {}, changed = {} }, object("diff", "--json", image, ref))
+  end)
+
+  it("says what differs, and ends with 1", function()
+    local want = [[
+changed  /bin/ping (xattr security.capability cap_net_raw=ep -> none, xattr user.\033 none -> "1")
+changed  /bin/sh (target ping -> su)
+removed  /empty
+changed  /etc/app.conf (mode 0640 -> 0600, content)
+added    /new
+changed  /tmp (type dir -> file, mode 1777 -> 0644)
+]]
+    assert.same({ out = want, code = 1, err = "" }, run { "diff", image, other })
+    assert.same({ out = want, code = 1, err = "" }, run { "diff", ref, other })
+    assert.same({ out = "", code = 1, err = "" }, run { "diff", "-q", ref, other })
+    assert.equal((want:gsub(", content", "")), run({ "diff", "--no-content", image, other }).out)
+    assert.matches("changed  /bin/ping %([^\n]*, mtime 2017%-07%-14 02:40:00%.000000000 %-> 1970%-01%-01 00:00:01%.000000000%)\n",
+      run({ "diff", "--times", image, other }).out)
+    assert.equal("changed  /etc/app.conf (mode 0640 -> 0600, content)\n", run({ "diff", "--path", "/etc", image, other }).out)
+    local all = run { "diff", "--json", image, other }
+    assert.equal(1, all.code)
+    local found = cjson.decode(all.out)
+    assert.same({ { path = "/new", type = "file" } }, found.added)
+    assert.same({ { path = "/empty", type = "file" } }, found.removed)
+    assert.same({ path = "/bin/sh", attributes = { { name = "target", a = "ping", b = "su" } } }, found.changed[2])
+    assert.is_false(found.same)
+  end)
+
+  it("goes through names in the order of a walk", function()
+    local a, b = scratch:path "order-a.ext4", scratch:path "order-b.ext4"
+    engine.image(a, nil, { tar.file("x/1", "1"), tar.file("x-y", "1"), tar.file("x.z/2", "1"), tar.file("xa", "1") })
+    engine.image(b, nil, { tar.file("x/2", "1"), tar.file("x-y", "2"), tar.file("x.z/2", "1"), tar.file("x0", "1") })
+    assert.equal("removed  /x/1\nadded    /x/2\nchanged  /x-y (content)\nadded    /x0\nremoved  /xa\n", run({ "diff", a, b }).out)
+  end)
+
+  it("tells trouble from a difference", function()
+    fails(2, "/none: neither in " .. image .. " nor in " .. ref, "diff", "--path", "/none", image, ref)
+    fails(2, "/new: not in " .. image, "diff", "--path", "/new", image, other)
+    fails(2, "/none.ext4: no such file", "diff", image, "/none.ext4")
+  end)
+end)
+
+-- ---- edit --------------------------------------------------------------------------------
+
+describe("edit", function()
+  local path
+  before_each(function()
+    path = scratch:fresh ".ext4"
+    engine.image(path, nil, LAYERS[1], { tar.file("etc/two", "2"), tar.hardlink("etc/zwei", "etc/two") })
+  end)
+
+  local function edit(editor, ...)
+    local before = { sh.check("sha256sum <" .. path), os.time() }
+    local got = run({ "edit", ... }, "EDITOR=" .. sh.quote(editor))
+    got.same = before[1] == sh.check("sha256sum <" .. path)
+    got.begun = before[2]
+    return got
+  end
+
+  local function clean() return (sh.check(SBIN .. "e2fsck -fn " .. path .. " 2>&1")) end
+
+  it("writes back what the editor leaves, and keeps the rest", function()
+    local got = edit("sed -i s/a/A/", path, "/etc/app.conf")
+    assert.same({ "", "banger-lua: /etc/app.conf: changed, 6 bytes\n", 0 }, { got.out, got.err, got.code })
+    assert.equal("A = 1\n", out("cat", path, "/etc/app.conf"))
+    local st = object("stat", "--json", path, "/etc/app.conf")[1]
+    assert.same({ "0640", 0, 33 }, { st.mode, st.uid, st.gid })
+    assert.is_true(st.mtime >= got.begun and st.mtime <= os.time())
+    clean()
+    got = edit("truncate -s 2", path, "/bin/ping")
+    assert.equal("banger-lua: /bin/ping: changed, 2 bytes\n", got.err)
+    st = object("stat", "--json", path, "/bin/ping")[1]
+    assert.same({ "0755", "cap_net_raw=ep" }, { st.mode, st.xattrs[1].text })
+    clean()
+  end)
+
+  it("shows the editor a private copy with the name's end", function()
+    local seen = scratch:fresh()
+    local got = edit(("f() { basename \"$1\"; cat \"$1\"; stat -c %%a \"$1\" \"$(dirname \"$1\")\"; }; f >%s"):format(seen), path, "/etc/app.conf")
+    assert.same({ 0, true, "banger-lua: /etc/app.conf: unchanged\n" }, { got.code, got.same, got.err })
+    assert.equal("app.conf\na = 1\n600\n700\n", sh.read_file(seen))
+  end)
+
+  it("changes nothing when the content is the same or the editor fails", function()
+    local got = edit("true", path, "/etc/app.conf")
+    assert.same({ 0, true, "banger-lua: /etc/app.conf: unchanged\n" }, { got.code, got.same, got.err })
+    got = edit("f() { echo more >>\"$1\"; return 3; }; f", path, "/etc/app.conf")
+    assert.same({ 1, true }, { got.code, got.same })
+    assert.matches("^banger%-lua: the editor '[^\n]*' ended with 3: /etc/app%.conf is as it was\n$", got.err)
+    got = edit("rm", path, "/etc/app.conf")
+    assert.same({ 1, true, "banger-lua: the editor 'rm' left no file: /etc/app.conf is as it was\n" }, { got.code, got.same, got.err })
+    got = edit("no-such-editor", path, "/etc/app.conf")
+    assert.same({ 1, true }, { got.code, got.same })
+    assert.matches("\nbanger%-lua: the editor 'no%-such%-editor' ended with 127: /etc/app%.conf is as it was\n$", got.err)
+  end)
+
+  it("takes VISUAL before EDITOR, and --editor before both", function()
+    local got = run({ "edit", path, "/etc/app.conf" }, "VISUAL='sed -i s/1/2/' EDITOR=false")
+    assert.same({ "banger-lua: /etc/app.conf: changed, 6 bytes\n", 0 }, { got.err, got.code })
+    got = run({ "edit", "--editor", "sed -i s/2/3/", path, "/etc/app.conf" }, "VISUAL=false EDITOR=false")
+    assert.equal(0, got.code)
+    assert.equal("a = 3\n", out("cat", path, "/etc/app.conf"))
+  end)
+
+  it("makes a file on demand", function()
+    local got = edit("false", path, "/etc/new")
+    assert.same({ 2, true, ("banger-lua: /etc/new: not in %s; --create makes it\n"):format(path) }, { got.code, got.same, got.err })
+    got = edit("true", "--create", path, "/etc/new")
+    assert.same({ 0, true, "banger-lua: /etc/new: unchanged\n" }, { got.code, got.same, got.err })
+    got = edit("f() { echo hi >\"$1\"; }; f", "--create", "--json", path, "/etc/new")
+    assert.same({ 0, '{"changed":true,"path":"/etc/new","size":3}\n', "" }, { got.code, got.out, got.err })
+    local st = object("stat", "--json", path, "/etc/new")[1]
+    assert.same({ "0644", 0, 0, 3 }, { st.mode, st.uid, st.gid, st.size })
+    clean()
+  end)
+
+  it("says that a file has other names", function()
+    local got = edit("f() { echo new >\"$1\"; }; f", path, "/etc/two")
+    assert.equal("banger-lua: /etc/two has 2 names; only this one is changed\nbanger-lua: /etc/two: changed, 4 bytes\n", got.err)
+    assert.equal("new\n2", out("cat", path, "/etc/two", "/etc/zwei"))
+    clean()
+  end)
+
+  it("follows links inside the image", function()
+    assert.equal(0, edit("sed -i s/p/q/", path, "/bin/sh").code)
+    assert.equal("ping", object("stat", "--json", path, "/bin/sh")[1].target)
+    assert.equal("q", out("cat", path, "/bin/ping"):sub(1, 1))
+  end)
+
+  it("writes nothing over what was changed meanwhile", function()
+    local meanwhile = ("f() { %s edit --editor 'sed -i s/1/8/' %s /etc/app.conf; echo mine >\"$1\"; }; f"):format(sh.banger(), path)
+    local got = edit(meanwhile, path, "/etc/app.conf")
+    assert.equal(1, got.code)
+    assert.matches(("\nbanger%%-lua: %s: /etc/app%%.conf was changed by something else meanwhile; nothing was written\n$"):format(
+      path:gsub("%p", "%%%0")), got.err)
+    assert.equal("a = 8\n", out("cat", path, "/etc/app.conf"))
+  end)
+
+  it("says what cannot be edited", function()
+    fails(1, "/etc: a directory; only files can be edited", "edit", path, "/etc")
+    fails(1, "'etc/' is no path of a file in the image, from / on", "edit", path, "etc/")
+    fails(1, "'etc/passwd' is no path of a file in the image, from / on", "edit", path, "etc/passwd")
+    fails(1, "oci:x:t is no file; only an ext4 image can be edited", "edit", "oci:x:t", "/etc/passwd")
+    fails(2, "/none.ext4: no such file", "edit", "/none.ext4", "/etc/passwd")
+  end)
+end)
+
+-- ---- what is hostile, or no target -------------------------------------------------------
+
+local BAD = "a\nb\27[31m\xff\\"
+
+describe("a hostile image", function()
+  local path
+  setup(function()
+    path = scratch:path "hostile.ext4"
+    engine.image(path, nil, { tar.dir "d/", tar.file("d/" .. BAD, "x"), tar.symlink("d/link", "\27]0;t\7"),
+      tar.file("etc/passwd", "\27[2J:x:5:5::/:/\n"),
+      tar.file("d/own", "x", { uid = 5 }) })
+  end)
+
+  it("has names that are bytes where they go on, and escaped on a terminal", function()
+    assert.equal(BAD .. "\nlink\nown\n", out("ls", path, "/d"))
+    assert.equal("a\\nb\\033[31m\\377\\\\\nlink\nown\n", out("ls", "-b", path, "/d"))
+    assert.equal("/d/" .. BAD .. "\0", out("find", path, "-name", "a*", "-0"))
+    local reason = need.program "script"
+    if reason then return pending(reason) end
+    local function terminal(...)
+      return (sh.check(sh.line("script", "-qec", sh.line(sh.banger(), ...), "/dev/null") .. " </dev/null"):gsub("\r", ""))
+    end
+    assert.equal("a\\nb\\033[31m\\377\\\\\nlink\nown\n", terminal("ls", path, "/d"))
+    assert.equal("/d/a\\nb\\033[31m\\377\\\\\n", terminal("find", path, "-name", "a*"))
+  end)
+
+  it("cannot write to the terminal through what is for people", function()
+    for _, words in ipairs { { "ls", "-lb", path, "/d" }, { "tree", "--ascii", path },
+      { "stat", path, "/d/" .. BAD, "/d/link", "/d/own" }, { "inspect", path } } do
+      assert.is_nil(out(table.unpack(words)):gsub("\n", ""):find "[%c\128-\255]")
+    end
+    assert.matches("owner     5:0 %(\\033%[2J:%?%)", out("stat", path, "/d/own"))
+  end)
+
+  it("is valid JSON, with all bytes", function()
+    local list = object("ls", "--json", path, "/d")
+    assert.same({ "/d/a\nb\27[31m\u{FFFD}\\", "/d/a\\nb\\033[31m\\377\\\\" }, { list[1].path, list[1].path_escaped })
+    assert.same({ "/d/link", "\27]0;t\7" }, { list[2].path, list[2].target })
+  end)
+
+  it("may be 10,000 directories deep", function()
+    local deep = scratch:path "deep.ext4"
+    local rootfs <close> = banger.rootfs { near = deep }
+    local at = ("/d"):rep(10000)
+    local layer = oci.layers(scratch:path "deep", { { tar = tar.archive { tar.file(at:sub(2) .. "/f", "deep") } } })[1]
+    local blob <close> = banger.fetch_blob { digest = layer.digest, size = layer.size, path = layer.path }
+    banger.flatten_layer(rootfs, blob, { limits = { depth = 20000 } })
+    banger.mkext4(rootfs, deep)
+    assert.equal(at .. "/f\n", out("find", deep, "-name", "f"))
+    assert.equal("deep", out("cat", deep, at .. "/f"))
+    assert.equal("", out("diff", deep, deep))
+    assert.equal("/\n├── d\n│   └── d\n└── lost+found\n\n3 directories, 0 files\n", out("tree", "-L", "2", deep))
+    assert.matches("content     4 B in 1 file, 10002 directories", out("inspect", deep))
+  end)
+
+  it("may be cut off", function()
+    local cut = scratch:path "cut.ext4"
+    for _, size in ipairs { 1200, 3000, 8192, 100000 } do
+      sh.check(("head -c %d %s >%s"):format(size, image, cut))
+      for _, words in ipairs { { "ls", cut }, { "inspect", cut }, { "find", cut }, { "diff", cut, cut }, { "extract", cut, "/", scratch:fresh() } } do
+        local got = run(words)
+        assert.same({ "", 1 }, { got.out, got.code })
+        assert.matches("^banger%-lua: " .. cut:gsub("%p", "%%%0") .. "[^\n]*\n$", got.err)
+      end
+    end
+  end)
+end)
+
+describe("a target", function()
+  it("is told apart, and what is none is named", function()
+    local file, dir = scratch:path "file", scratch:mkdir "dir"
+    sh.write_file(file, "no image")
+    for _, name in ipairs { "ls", "df", "tree", "find", "inspect" } do
+      fails(1, ("%s is no ext4 image; an archive is named oci-archive:%s or docker-archive:%s"):format(file, file, file), name, file)
+      fails(1, ("%s is a directory; a layout is named oci:%s"):format(dir, dir), name, dir)
+      fails(2, "/none/x: no such file", name, "/none/x")
+      fails(2, "none.ext4: no such file", name, "none.ext4")
+    end
+    fails(2, "there is no OCI layout at /none", "ls", "oci:/none")
+  end)
+
+  it("has layers, or has none", function()
+    fails(1, ("--layer: %s is an ext4 image, which has no layers; name the reference it was made of"):format(image), "ls", "--layer", "1", image)
+    fails(1, ("--layer: %s has 2 layers"):format(ref), "ls", "--layer", "3", ref)
+    fails(1, "--layer: '0' is no number from 1 on (see --help)", "ls", "--layer", "0", ref)
+    fails(1, "--layer: 'x' is no number from 1 on (see --help)", "cat", "--layer", "x", ref, "/a")
+  end)
+
+  it("leaves nothing behind", function()
+    local temp = scratch:mkdir "temp"
+    for _, words in ipairs { { "ls", ref }, { "layers", ref }, { "diff", ref, ref }, { "cat", ref, "/etc" },
+      { "edit", "--editor", "false", image, "/etc/passwd" } } do
+      run(words, "TMPDIR=" .. temp)
+    end
+    assert.equal("", sh.check("ls -A " .. temp))
+  end)
+
+  it("may be an archive on standard input", function()
+    local archive = scratch:path "archive.tar"
+    sh.check(("tar -cf %s -C %s ."):format(archive, layout))
+    assert.equal("a = 2\nb = 3\n", out("cat", "oci-archive:" .. archive, "/etc/app.conf"))
+    assert.equal("a = 2\nb = 3\n", sh.check(("%s cat - /etc/app.conf <%s"):format(sh.banger(), archive)))
+  end)
+
+  it("was not unmounted: that is said once", function()
+    local dirty = scratch:path "dirty.ext4"
+    sh.check(sh.line("cp", "--sparse=always", image, dirty))
+    sh.check(SBIN .. sh.line("debugfs", "-w", "-R", "feature needs_recovery", dirty) .. " >/dev/null 2>&1")
+    local got = run { "ls", dirty, "/var" }
+    assert.same({ "www\n",
+      ("banger-lua: %s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it\n"):format(dirty) },
+      { got.out, got.err })
+    assert.equal("", run({ "ls", "-q", dirty, "/var" }).err)
+  end)
+end)
