@@ -66,7 +66,7 @@ TEST_BIN := $(TEST_SRC:tests/c/%.c=$(O)/tests/%)
 
 .PHONY: all tests deps deps-test check check-valgrind fuzz lint demo bench bench-image install clean distclean
 .DELETE_ON_ERROR:
-all: $(O)/banger-lua
+all: $(O)/banger-lua $(O)/share/.made
 
 $(O)/banger-lua: $(MAIN_OBJ) $(BIND_OBJ) $(CORE_OBJ) $(O)/obj/embedded.o
 	$(call say,LD,$@)
@@ -236,10 +236,23 @@ bench: bench-image
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BENCH_BIN)
 	@$(B)/banger-lua tests/bench/bench.lua $(B)
 
+# ---- manual pages, completions --------------------------------------------------
+# The program itself makes them of what its recipes take.
+$(O)/share/.made: $(O)/banger-lua
+	$(call say,GEN,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)HOME=/nonexistent BANGER_RECIPES= $(O)/banger-lua -E help --output $(@D)
+	$(Q)touch $@
+
 # ---- install, clean ------------------------------------------------------------
+# Modules are in the program: those installed are for editors, and to be read.
+SHARE = $(DESTDIR)$(PREFIX)/share
+MADE  = $(shell cd $(O)/share && find . -mindepth 2 -type f -printf '%P\n' | sort)
+
 install: all
 	install -D -m 755 $(O)/banger-lua $(DESTDIR)$(PREFIX)/bin/banger-lua
-	for f in $(RECIPES); do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/banger-lua/$$f; done
+	for f in $(RECIPES) $(LUA_SRC); do install -D -m 644 $$f $(SHARE)/banger-lua/$$f; done
+	for f in $(MADE); do install -D -m 644 $(O)/share/$$f $(SHARE)/$$f; done
 
 clean:
 	find $(B) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +

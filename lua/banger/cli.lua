@@ -282,16 +282,22 @@ function M.check(value, message)
   return value
 end
 
+local ENOSPC = 28
+
 ---Write results to stdout, and make sure that they arrived.
 ---@param ... string
----Raises `io`.
+---@example
+---```lua
+---cli.write(path, "\n")
+---```
+---Raises `io`, `no_space`.
 function M.write(...)
-  local ok, message = io.stdout:write(...)
+  local ok, message, number = io.stdout:write(...)
   if ok then
-    ok, message = io.stdout:flush()
+    ok, message, number = io.stdout:flush()
   end
   if not ok then
-    core.error("io", "write to stdout: " .. message)
+    core.error(number == ENOSPC and "no_space" or "io", "write to stdout: " .. message)
   end
 end
 

@@ -1,6 +1,7 @@
 ---Manual pages and completions of all commands, made from the parsers that read their
 ---arguments: so they say what is so.
 local bash = require "banger.manual.bash"
+local cli = require "banger.cli"
 local commands = require "banger.commands"
 local core = require "banger.core"
 local fish = require "banger.manual.fish"
@@ -10,16 +11,16 @@ local zsh = require "banger.manual.zsh"
 
 local M = {}
 
-local function describe(name)
-  local parser = commands.parser(name)
+local function describe(name, parser)
   return parser and model.of(parser, name) or { name = name, description = "", options = {}, arguments = {}, commands = {} }
 end
 
--- Only those that are built in: of a file nobody knows what it does before it asks for its arguments.
+-- Only those that are built in: of a file nobody knows what it does before it asks for its
+-- arguments, and what is installed may be of another version.
 local function built_in()
   local list = {}
-  for _, command in ipairs(commands.built_in()) do
-    list[#list + 1] = describe(command.name)
+  for i, command in ipairs(commands.built_in()) do
+    list[i] = describe(command.name, cli.parser_of(core.embedded(("recipes/%s.lua"):format(command.name))))
   end
   return list
 end
@@ -55,7 +56,7 @@ end
 ---Raises `usage` when there is no such command.
 function M.page(name)
   if name then
-    return page.of_command(describe(name), about())
+    return page.of_command(describe(name, commands.parser(name)), about())
   end
   return page.of_program(built_in(), about())
 end

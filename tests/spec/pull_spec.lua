@@ -138,7 +138,7 @@ describe("pull", function()
   end)
 
   it("says when the result could not be printed", function()
-    assert.same({ out = "", err = "banger-lua: write to stdout: No space left on device\n", code = 1 },
+    assert.same({ out = "", err = "banger-lua: write to stdout: No space left on device\n", code = 7 },
       pull "-q oci:layout out/x >/dev/full")
   end)
 

@@ -89,7 +89,8 @@ _banger_lua_scan()
 			[ $# -gt 0 ] || { option=$word; return; }
 			shift
 		elif [[ $two == *" $word "* ]]; then
-			[ $# -gt 1 ] || { option=$word; return; }
+			[ $# -gt 0 ] || { option=$word; return; }
+			[ $# -gt 1 ] || { option="$word 2"; return; }
 			shift 2
 		elif [[ $word == -?* ]]; then
 			:
@@ -151,11 +152,16 @@ local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
-local function collect(list, key, wanted)
-  local names = {}
+-- The names of the options that take so many values, or of all. A subcommand has those of
+-- its recipe too, and both have --help.
+local function collect(list, wanted)
+  local names, known = {}, {}
   for _, option in ipairs(list) do
-    if not wanted or #option.values == wanted then
-      table.move(option[key], 1, #option[key], #names + 1, names)
+    for _, name in ipairs((not wanted or #option.values == wanted) and option.names or {}) do
+      if not known[name] then
+        known[name] = true
+        names[#names + 1] = name
+      end
     end
   end
   return names
@@ -180,20 +186,21 @@ end
 local function takes(name, command, options)
   local args, subs = words_of(command)
   return ("\t%s)\n\t\topts=%s\n\t\tone=%s\n\t\ttwo=%s\n\t\targs=(%s)\n\t\tsubs=%s\n\t\t;;\n"):format(
-    quote(name), quote(table.concat(collect(options, "names"), " ")), quote(spaced(collect(options, "names", 1))),
-    quote(spaced(collect(options, "names", 2))), table.concat(args, " "), quote(spaced(subs)))
+    quote(name), quote(table.concat(collect(options), " ")), quote(spaced(collect(options, 1))),
+    quote(spaced(collect(options, 2))), table.concat(args, " "), quote(spaced(subs)))
 end
 
 local function values(name, options)
   local lines = {}
   for _, option in ipairs(options) do
-    local value = option.values[1]
-    if value and value.kind ~= "none" then
+    for number, value in ipairs(option.values) do
       local patterns = {}
       for i, alias in ipairs(option.names) do
-        patterns[i] = quote(name .. ":" .. alias)
+        patterns[i] = quote(name .. ":" .. alias .. (number > 1 and " " .. number or ""))
       end
-      lines[#lines + 1] = ("\t%s) kind=%s ;;\n"):format(table.concat(patterns, " | "), quote(kind_of(value)))
+      if value.kind ~= "none" then
+        lines[#lines + 1] = ("\t%s) kind=%s ;;\n"):format(table.concat(patterns, " | "), quote(kind_of(value)))
+      end
     end
   end
   return table.concat(lines)

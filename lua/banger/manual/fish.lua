@@ -20,9 +20,10 @@ function __banger_lua_words
     end
 end
 
-function __banger_lua_is
+function __banger_lua_is # RECIPE [SUBCOMMAND]
     set -l words (__banger_lua_words)
-    test (count $words) -ge (count $argv); and test "$words[1..(count $argv)]" = "$argv"
+    test "$words[1]" = "$argv[1]"; or return
+    test -z "$argv[2]"; or contains -- $argv[2] $words[2..-1]
 end
 
 function __banger_lua_has_none

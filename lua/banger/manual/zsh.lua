@@ -8,7 +8,7 @@ local HEAD = [==[
 _banger_lua_commands()
 {
   local -a names
-  names=(${(f)"$(_call_program commands $words[1] help --names 2> /dev/null)"})
+  names=(${(f)"$(_call_program commands banger-lua help --names 2> /dev/null)"})
   _alternative 'recipes:recipe:compadd -a names' 'files:script:_files'
 }
 

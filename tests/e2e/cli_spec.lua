@@ -1,0 +1,441 @@
+-- The command line as people and shells meet it: help, manual pages and completions say
+-- what the parsers take, and wrong uses get one line.
+package.path = "tests/?.lua;" .. package.path
+local commands = require "banger.commands"
+local oci = require "support.oci"
+local sh = require "support.sh"
+local tar = require "support.tar"
+
+local scratch = sh.scratch()
+teardown(function() scratch:remove() end)
+
+local BANGER = os.getenv "BANGER_LUA"
+local share
+
+-- A place with one image, as a layout and as ext4, and things that are none.
+setup(function()
+  scratch:mkdir "bin"
+  scratch:mkdir "w/dir"
+  sh.check(("ln -s %s %s"):format(sh.quote(BANGER), sh.quote(scratch:path "bin/banger-lua")))
+  oci.write(scratch:path "w/layout", { tag = "app", config = { config = { Entrypoint = { "/app" } } }, layers = { { tar = tar.archive {
+    tar.dir "etc/", tar.file("app", "#!/bin/sh\n", { mode = 493 }), tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
+  } } } })
+  share = scratch:path "share"
+  sh.check(([[
+    cd %s && : > empty && echo text > text && touch 'b c.img'
+    HOME=$PWD/home XDG_CACHE_HOME=$PWD/home/cache ../bin/banger-lua pull -q --platform linux/amd64 oci:layout:app a.ext4
+    head -c 100000 a.ext4 > cut.ext4
+    SOURCE_DATE_EPOCH=1700000000 ../bin/banger-lua help --output %s
+  ]]):format(sh.quote(scratch:path "w"), sh.quote(share)))
+end)
+
+-- What a shell command prints in that place.
+local function run(command)
+  local path = scratch:fresh()
+  local out, code = sh.run(([[
+    cd %s && export HOME=$PWD/home XDG_CACHE_HOME=$PWD/home/cache XDG_CONFIG_HOME=$PWD/home/config LC_ALL=C.UTF-8 SHARE=%s
+    unset BANGER_RECIPES BANGER_LOG BANGER_CACHE
+    PATH=%s:$PATH
+    { %s
+    } 2>%s </dev/null
+  ]]):format(sh.quote(scratch:path "w"), sh.quote(share), sh.quote(scratch:path "bin"), command, sh.quote(path)))
+  return { out = out, code = code, err = sh.read_file(path) }
+end
+
+local function lines(text)
+  local list = {}
+  for line in text:gmatch "[^\n]+" do list[#list + 1] = line end
+  return list
+end
+
+local function sorted(set)
+  local list = {}
+  for name in pairs(set) do list[#list + 1] = name end
+  table.sort(list)
+  return list
+end
+
+local function add_names(set, text)
+  for name in (" " .. text):gmatch "[%s,|](%-%-?[%w-]+)" do set[name] = true end
+end
+
+-- ---- one definition -----------------------------------------------------------------
+
+-- The options that a parser reads, and those of its commands: by the words that lead to it.
+local function options_of(parser, words, found)
+  local set = {}
+  for _, option in ipairs(parser._options) do
+    for _, name in ipairs(option._aliases) do set[name] = true end
+  end
+  found[#found + 1] = { words = words, set = set }
+  for _, command in ipairs(parser._commands) do options_of(command, words .. " " .. command._name, found) end
+  return found
+end
+
+local all = {}
+for _, command in ipairs(commands.built_in()) do options_of(commands.parser(command.name), command.name, all) end
+
+-- The first words of lines that are indented by so much: a list of options, in help and in
+-- a page. Text that runs on is indented by more.
+local function listed(text, least, most)
+  local set = {}
+  for _, line in ipairs(lines(text)) do
+    local indent, names = line:match "^(%s+)(%-.*)$"
+    names = indent and #indent >= least and #indent <= (most or least) and names or nil
+    names = names and (names:match "^(.-)%s%s" or names)
+    if names then add_names(set, names) end
+  end
+  return set
+end
+
+local function misses(where, words, wanted, got)
+  for _, name in ipairs(sorted(wanted)) do
+    assert(got[name], ("%s: %s has no %s"):format(where, words, name))
+  end
+  for _, name in ipairs(sorted(got)) do
+    assert(wanted[name], ("%s: %s has %s, which it does not take"):format(where, words, name))
+  end
+end
+
+describe("the options in the code are those", function()
+  it("in --help", function()
+    assert.is_true(#all > 20)
+    for _, one in ipairs(all) do
+      local help = run("banger-lua " .. one.words .. " --help").out .. "\n"
+      misses("--help", one.words, one.set, listed(help:match "\nOptions:\n(.-)\n\n", 3, 20))
+    end
+  end)
+
+  it("in the manual page", function()
+    for _, one in ipairs(all) do
+      local name, sub = one.words:match "^(%S+) ?(%S*)$"
+      local page = run(("mandoc -T ascii -O width=100 $SHARE/man/man1/banger-lua-%s.1 | sed 's/.\x08//g'"):format(name)).out
+      local part = page:match "\nOPTIONS\n(.-)\n%u"
+      if sub ~= "" then
+        local commands_part = page:match "\nCOMMANDS(\n.-)\n%u" .. "\n       x"
+        part = commands_part:match("\n       " .. sub .. "[ \n](.-)\n       %w")
+      end
+      assert(part, one.words .. " is in no page")
+      local wanted = {}
+      for option in pairs(one.set) do wanted[option] = sub == "" or option ~= "-h" and option ~= "--help" or nil end
+      misses("man", one.words, wanted, listed("\n" .. part, sub == "" and 7 or 14))
+    end
+  end)
+
+  it("in bash's completion", function()
+    local script = { "source $SHARE/bash-completion/completions/banger-lua" }
+    for i, one in ipairs(all) do
+      script[i + 1] = ("COMP_LINE='banger-lua %s -' COMP_POINT=%d; _banger_lua banger-lua; echo ${COMPREPLY[@]}"):format(
+        one.words, #one.words + 13)
+    end
+    sh.write_file(scratch:path "all.bash", table.concat(script, "\n"))
+    local got = lines(run(("bash %s"):format(sh.quote(scratch:path "all.bash"))).out)
+    for i, one in ipairs(all) do
+      local set, wanted = {}, {}
+      add_names(set, got[i])
+      for _, other in ipairs(all) do -- a recipe's own are its commands' too
+        for name in pairs((other == one or other.words == one.words:match "^%S+") and other.set or {}) do wanted[name] = true end
+      end
+      misses("bash", one.words, wanted, set)
+    end
+  end)
+
+  it("in fish's completion", function()
+    local script = { "source $SHARE/fish/vendor_completions.d/banger-lua.fish" }
+    for i, one in ipairs(all) do
+      script[i + 1] = ("complete -C 'banger-lua %s -' | string replace -r '\\t.*' '' | string join ' '; echo"):format(one.words)
+    end
+    sh.write_file(scratch:path "all.fish", table.concat(script, "\n"))
+    local got = lines(run(("fish --no-config %s"):format(sh.quote(scratch:path "all.fish"))).out)
+    for i, one in ipairs(all) do
+      local set = {}
+      add_names(set, got[i])
+      for _, name in ipairs(sorted(one.set)) do assert(set[name], ("fish: %s has no %s"):format(one.words, name)) end
+    end
+  end)
+
+  it("in zsh's completion", function()
+    local script = sh.read_file(share .. "/zsh/site-functions/_banger-lua")
+    for _, one in ipairs(all) do
+      local body = script:match("\n_banger_lua_of_" .. one.words:gsub(" ", "_") .. "%(%)\n(.-)\n}\n")
+      local set = {}
+      for line in body:gmatch "[^\n]+" do
+        for spec in line:gmatch "'(.-)%[" do add_names(set, " " .. spec:gsub("^%b()", ""):gsub("[*=]", " ")) end
+      end
+      for _, name in ipairs(sorted(one.set)) do assert(set[name], ("zsh: %s has no %s"):format(one.words, name)) end
+    end
+  end)
+
+  it("and lua's own options are in --help and in the page", function()
+    local help = {}
+    for _, line in ipairs(lines(run "banger-lua --help".out:match "Available options are:\n(.-)\nA script")) do
+      help[line:match "^%s+(%S+)"] = line:find "^  %-" and true or nil
+    end
+    help["--help"] = true -- on -h's line
+    local page = run "mandoc -T ascii -O width=100 $SHARE/man/man1/banger-lua.1 | sed 's/.\x08//g'".out
+    local set = {}
+    for _, line in ipairs(lines(page:match "\nOPTIONS\n(.-)\n%u")) do
+      for name in (line:match "^       (%-.-)%f[%s%z]%s?%s?.*$" and line:match "^       (%-.*)$" or ""):gmatch "%-[%w-]*" do
+        if (" " .. line):find("[ ,]" .. name:gsub("%-", "%%-")) then set[name] = true end
+      end
+    end
+    for _, name in ipairs(sorted(help)) do assert(set[name], "man banger-lua has no " .. name) end
+  end)
+end)
+
+describe("the manual pages", function()
+  it("are right to mandoc and to groff", function()
+    local got = run "cd $SHARE/man/man1; mandoc -T lint -W warning *.1; for f in *.1; do groff -man -Tutf8 -ww -z $f; done"
+    assert.same({ out = "", err = "", code = 0 }, got)
+  end)
+
+  it("are one a recipe, with a line that apropos finds", function()
+    local pages = run "cd $SHARE/man/man1; ls; lexgrog banger-lua-pull.1 banger-lua.1".out
+    for _, command in ipairs(commands.built_in()) do assert.matches("banger%-lua%-" .. command.name .. "%.1\n", pages) end
+    assert.matches('banger%-lua%-pull%.1: "banger%-lua%-pull %- turn a container image into a bootable ext4 image"', pages)
+    assert.matches('banger%-lua%.1: "banger%-lua %- turns container images into ext4 root file systems that boot"', pages)
+  end)
+
+  it("have SOURCE_DATE_EPOCH's day, or none", function()
+    assert.matches('^%.TH BANGER\\%-LUA 1 "2023%-11%-14" "banger%-lua 0%.1%.0"', sh.read_file(share .. "/man/man1/banger-lua.1"))
+    assert.matches('^%.TH BANGER\\%-LUA\\%-PULL 1 "" "banger%-lua 0%.1%.0"', run "banger-lua help --man pull".out)
+  end)
+end)
+
+-- ---- completion ------------------------------------------------------------------------
+
+-- What is typed, and what it can become.
+local TYPED = {
+  ["banger-lua pu"] = "pull",
+  ["banger-lua pull --si"] = "--size",
+  ["banger-lua pull --pull "] = "always missing never",
+  ["banger-lua pull --recipe s"] = "slim ssh systemd",
+  ["banger-lua pull --without h"] = "hostname hosts",
+  ["banger-lua cache "] = "list path prune verify",
+  ["banger-lua cache --cache-dir x prune --ke"] = "--keep-bytes",
+  ["banger-lua recipes/pull.lua --lab"] = "--label",
+  ["banger-lua help ch"] = "check",
+  ["banger-lua run --accel k"] = "kvm",
+  ["banger-lua pull nginx a"] = "a.ext4",
+  ["banger-lua run --kernel t"] = "text",
+}
+
+describe("bash completes", function()
+  local function complete(list)
+    local script = { "source $SHARE/bash-completion/completions/banger-lua" }
+    for i, line in ipairs(list) do
+      script[i + 1] = ([[COMP_LINE=%s COMP_POINT=%d; _banger_lua banger-lua; printf '%%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' '; echo]])
+        :format(sh.quote(line), #line)
+    end
+    sh.write_file(scratch:path "some.bash", table.concat(script, "\n"))
+    local got = run("bash " .. sh.quote(scratch:path "some.bash"))
+    assert.equal("", got.err)
+    local out = {}
+    for line in got.out:gmatch "([^\n]*)\n" do out[#out + 1] = line:gsub(" $", "") end
+    return out
+  end
+
+  local function check(cases)
+    local list = sorted(cases)
+    local got = complete(list)
+    for i, line in ipairs(list) do assert.equal(line .. " -> " .. cases[line], line .. " -> " .. got[i]) end
+  end
+
+  it("recipes, options and values", function() check(TYPED) end)
+
+  it("what follows = and :, of which readline asks the rest only", function()
+    check {
+      ["banger-lua pull --pull=al"] = "always",
+      ["banger-lua pull --kernel=t"] = "",
+      ["banger-lua run --kernel=t"] = "text",
+      ["banger-lua pull o"] = "oci-archive: oci:",
+      ["banger-lua pull oci:l"] = "layout",
+      ["banger-lua pull --recipe ./nosuch"] = "",
+      ["banger-lua exec un"] = "unix:",
+    }
+  end)
+
+  it("names with spaces, directories alone, and what is after --", function()
+    check {
+      ["banger-lua check b"] = "b c.img",
+      ["banger-lua pull --cache-dir "] = "dir home layout",
+      ["banger-lua exec unix:x -- e"] = "empty",
+      ["banger-lua exec --put a"] = "a.ext4",
+      ["banger-lua exec --put a.ext4 t"] = "",
+      ["banger-lua exec --put a.ext4 /x un"] = "unix:",
+      ["banger-lua pull nginx a.ext4 "] = "",
+      ["banger-lua -E --ver"] = "--version",
+      ["banger-lua -e 'x' pul"] = "pull",
+    }
+  end)
+
+  it("recipes of the user's own, by name", function()
+    run "mkdir -p home/config/banger/recipes && echo '-- Mine.' > home/config/banger/recipes/mine.lua"
+    check { ["banger-lua mi"] = "mine" }
+  end)
+
+  it("on a terminal, when Tab is pressed", function()
+    sh.write_file(scratch:path "rc", "PROMPT_COMMAND='touch ready'; PS1='$ '; source $SHARE/bash-completion/completions/banger-lua\n")
+    local got = run(([[
+      wait_for() { for i in $(seq 300); do [ -e $1 ] && return; sleep 0.1; done; }
+      (wait_for ready; printf 'banger-lua cache pr\t --unr\t; touch done; exit\n'; wait_for done) |
+        script -qec 'TERM=dumb bash --noprofile --rcfile %s -i' /dev/null
+    ]]):format(scratch:path "rc"))
+    assert.matches("banger%-lua cache prune  ?%-%-unreferenced  ?; touch done", got.out)
+  end)
+end)
+
+describe("fish completes", function()
+  it("the same", function()
+    local list = sorted(TYPED)
+    local script = { "source $SHARE/fish/vendor_completions.d/banger-lua.fish" }
+    for i, line in ipairs(list) do
+      script[i + 1] = ("complete -C %s | string replace -r '\\t.*' '' | sort | string join ' '; echo"):format(sh.quote(line))
+    end
+    sh.write_file(scratch:path "some.fish", table.concat(script, "\n"))
+    local got = run("fish --no-config " .. sh.quote(scratch:path "some.fish"))
+    assert.equal("", got.err)
+    local out = lines(got.out)
+    for i, line in ipairs(list) do assert.equal(line .. " -> " .. TYPED[line], line .. " -> " .. out[i]) end
+  end)
+end)
+
+describe("the scripts", function()
+  it("are right to their shells", function()
+    assert.same({ out = "", err = "", code = 0 }, run [[
+      bash -n $SHARE/bash-completion/completions/banger-lua && zsh -n $SHARE/zsh/site-functions/_banger-lua &&
+      fish --no-config -n $SHARE/fish/vendor_completions.d/banger-lua.fish
+    ]])
+  end)
+end)
+
+-- ---- wrong uses ----------------------------------------------------------------------------
+
+local WRONG = {
+  { "pull", 1, "missing argument 'ref' (see --help)" },
+  { "pull oci:layout:app", 1, "missing argument 'out' (see --help)" },
+  { "pull oci:layout:app x.ext4 y", 1, "too many arguments (see --help)" },
+  { "pull --sise 4G oci:layout:app x.ext4", 1, "unknown option '--sise'; did you mean '--size'? (see --help)" },
+  { "pull --size 4Q oci:layout:app x.ext4", 1,
+    "--size: '4Q' is no size: bytes, or a number with K, M, G or T (powers of 1024) expected (see --help)" },
+  { "pull --size 0 oci:layout:app x.ext4", 1, "--size: '0' is no size: more than 0 expected (see --help)" },
+  { "pull --size 9T oci:layout:app x.ext4", 1, "--size: '9T' is more than the 2 TiB an image can have (see --help)" },
+  { "pull --size", 1, "option '--size' requires an argument (see --help)" },
+  { "pull --size 1G --free 1G oci:layout:app x.ext4", 1, "option '--free' can not be used together with option '--size' (see --help)" },
+  { "pull --label 12345678901234567 oci:layout:app x.ext4", 1, "--label: '12345678901234567' has 17 bytes; at most 16 fit (see --help)" },
+  { "pull --platform linux/xyz oci:layout:app x.ext4", 5, "no image for linux/xyz; there are: linux/amd64" },
+  { "pull --platform '' oci:layout:app x.ext4", 1, "'' is no platform: os/architecture[/variant] expected, such as linux/amd64" },
+  { "pull --paths none oci:layout:app x.ext4", 1, "argument for option '--paths' must be one of 'safe', 'clamp', 'strict' (see --help)" },
+  { "pull --init ../x oci:layout:app x.ext4", 1,
+    "--init: '../x' is neither auto, native, banger, none nor a path in the image from / on (see --help)" },
+  { "pull --hostname 'a b' oci:layout:app x.ext4", 1, "--hostname: a host name of letters, digits, '-' and '.' expected, not 'a b' (see --help)" },
+  { "pull --without hots oci:layout:app x.ext4", 1, "there is no item 'hots' to inject; did you mean 'hosts'? (see --help)" },
+  { "pull -D x oci:layout:app x.ext4", 1, "-D: 'x' is no NAME=VALUE (see --help)" },
+  { "pull --recipe nginxx oci:layout:app x.ext4", 2,
+    "no image recipe is named 'nginxx'; did you mean 'nginx'? (known: nginx, openrc, overlay-root, postgres, slim, ssh, systemd; "
+      .. "a file is given with its path or .lua)" },
+  { "pull --recipe ./no.lua oci:layout:app x.ext4", 2, "./no.lua: there is no such recipe" },
+  { "pull --jobs 0 oci:layout:app x.ext4", 1, "--jobs: '0' is no number from 1 to 64 (see --help)" },
+  { "pull --json -q oci:layout:app x.ext4", 1, "option '-q' can not be used together with option '--json' (see --help)" },
+  { "pull --offline --pull always oci:layout:app x.ext4", 1, "--offline and --pull always exclude each other" },
+  { "pull --cache-dir a --no-cache oci:layout:app x.ext4", 1, "option '--no-cache' can not be used together with option '--cache-dir' (see --help)" },
+  { "pull oci:layout:nope x.ext4", 2, "the layout layout has no image 'nope'; the tags are: app" },
+  { "pull oci:nowhere x.ext4", 2, "there is no OCI layout at nowhere" },
+  { "pull oci:text x.ext4", 2, "text is no OCI layout: a directory with a file oci-layout expected" },
+  { "pull oci-archive:text x.ext4", 6, "text is no tar archive" },
+  { "pull docker-archive:nowhere x.ext4", 2, "open nowhere: No such file or directory" },
+  { "pull 'UPPER' x.ext4", 1, "'UPPER' is no image reference: the repository name must be lowercase" },
+  { "pull oci:layout:app dir", 1, "output dir is a directory; name a file in it" },
+  { "pull oci:layout:app nowhere/x.ext4", 1, "cannot write output nowhere/x.ext4: No such file or directory" },
+  { "pull oci:layout:app /dev/full", 1, "output /dev/full is not a regular file" },
+  { "run", 1, "missing argument 'image' (see --help)" },
+  { "run nowhere.ext4", 2, "open nowhere.ext4: No such file or directory" },
+  { "run text", 1, "text: not an ext4 image: it has only 5 bytes" },
+  { "run dir", 1, "dir: not an ext4 image: not a regular file" },
+  { "run --memory 1M a.ext4", 1, "--memory: '1M' is too little: 32M at least (see --help)" },
+  { "run --cpus 0 a.ext4", 1, "--cpus: '0' is no number from 1 to 255 (see --help)" },
+  { "run --forward 80 a.ext4", 1, "--forward: '80' is not HOSTPORT:GUESTPORT (see --help)" },
+  { "run --machine pc a.ext4", 1, "argument for option '--machine' must be one of 'q35', 'microvm', 'virt' (see --help)" },
+  { "run --timeout 0 a.ext4", 1, "--timeout: '0' is no time to run for: more than 0 expected (see --help)" },
+  { "run --kernel nowhere a.ext4", 2, "--kernel nowhere: there is no such file" },
+  { "run --kernel text a.ext4", 1, "--kernel text: is no Linux kernel: neither bzImage, vmlinux nor Image" },
+  { "check", 1, "missing argument 'image' (see --help)" },
+  { "check nowhere.ext4", 2, "open nowhere.ext4: No such file or directory" },
+  { "check dir", 1, "dir: not an ext4 image: not a regular file" },
+  { "check text", 1, "text: not an ext4 image: it has only 5 bytes" },
+  { "check empty", 1, "empty: not an ext4 image: it has only 0 bytes" },
+  { "check cut.ext4", 1, "cut.ext4: cut off: it has 100000 bytes, its file system 17996 blocks of 4096" },
+  { "check --free 101 a.ext4", 1, "--free: '101' is no number from 0 to 100 (see --help)" },
+  { "check --init sbin/init a.ext4", 1, "--init: 'sbin/init' is no path in the image, from / on (see --help)" },
+  { "exec", 1, "missing argument 'address' (see --help)" },
+  { "exec unix:nowhere", 1, "nothing to do: give a command after --, --put, --get, or --wait" },
+  { "exec unix:nowhere -- true", 2, "unix:nowhere: there is no such socket" },
+  { "exec tcp:1 -- true", 1, "'tcp:1' is no agent's address: vsock:CID[:PORT], unix:PATH or hybrid:PATH[:PORT]" },
+  { "exec unix:text -- true", 4, "connect to unix:text: Connection refused" },
+  { "exec --wait soon unix:x -- true", 1, "--wait: 'soon' is no number of seconds up to 86400 (see --help)" },
+  { "exec --env X unix:x -- true", 1, "--env: 'X' is not NAME=VALUE (see --help)" },
+  { "exec -t unix:x -- true", 1, "--tty: stdin is no terminal" },
+  { "exec --put a unix:x", 1, "missing argument 'address' (see --help)" },
+  { "cache", 1, "a command is required (see --help)" },
+  { "cache lits", 1, "unknown command 'lits'; did you mean 'list'? (see --help)" },
+  { "cache prune --older-than soon", 1, "--older-than: 'soon' is no time span: a number with s, m, h, d or w expected (see --help)" },
+  { "cache prune --keep-bytes x", 1, "--keep-bytes: 'x' is no size: bytes, or a number with K, M, G or T (powers of 1024) expected (see --help)" },
+  { "cache --cache-dir text list", 1, "make the cache's directory text/blobs: Not a directory" },
+  { "cache list extra", 1, "too many arguments (see --help)" },
+  { "recipes nowhere", 2,
+    "no image recipe is named 'nowhere' (known: nginx, openrc, overlay-root, postgres, slim, ssh, systemd; a file is given with its path or .lua)" },
+  { "recipes ./text", 1, "./text:2: syntax error near <eof>" },
+  { "recipes a b", 1, "too many arguments (see --help)" },
+  { "ls", 1, "missing argument 'target' (see --help)" },
+  { "ls text", 1, "text is no ext4 image; an archive is named oci-archive:text or docker-archive:text" },
+  { "ls dir", 1, "dir is a directory; a layout is named oci:dir" },
+  { "ls nowhere.ext4", 2, "nowhere.ext4: no such file" },
+  { "ls a.ext4 /nope", 2, "/nope: not in a.ext4" },
+  { "ls --layer 0 oci:layout:app", 1, "--layer: '0' is no number from 1 on (see --help)" },
+  { "ls --layer 2 oci:layout:app", 1, "--layer: oci:layout:app has 1 layer" },
+  { "ls --layer 1 a.ext4", 1, "--layer: a.ext4 is an ext4 image, which has no layers; name the reference it was made of" },
+  { "cat a.ext4", 1, "missing argument 'path' (see --help)" },
+  { "cat a.ext4 /etc", 1, "/etc: a directory; banger-lua ls lists it" },
+  { "stat a.ext4 /nope", 2, "/nope: not in a.ext4" },
+  { "find --type z a.ext4", 1, "-type: 'z' is no type; f, d, l, c, b, p, s expected, several with commas (see --help)" },
+  { "tree --depth x a.ext4", 1, "--depth: 'x' is no number from 1 on (see --help)" },
+  { "df text", 1, "text is no ext4 image; an archive is named oci-archive:text or docker-archive:text" },
+  { "extract a.ext4 /etc", 1, "missing argument 'dest' (see --help)" },
+  { "extract a.ext4 /nope y", 2, "/nope: not in a.ext4" },
+  { "extract a.ext4 /app text", 1, "text is there; --force replaces it" },
+  { "extract a.ext4 /app nowhere/x", 2, "make a temporary directory nowhere/.banger-extract.: No such file or directory" },
+  { "edit oci:layout:app /app", 1, "oci:layout:app is no file; only an ext4 image can be edited" },
+  { "edit a.ext4 app", 1, "'app' is no path of a file in the image, from / on" },
+  { "inspect cut.ext4", 1, "cut.ext4: cut off: it has 100000 bytes, its file system 17996 blocks of 4096" },
+  { "layers a.ext4", 1, "a.ext4 is an ext4 image, which has no layers; name the reference it was made of" },
+  { "layers --max-wasted x oci:layout:app", 1, "--max-wasted: 'x' is neither a size such as 10M nor a part such as 5% (see --help)" },
+  { "layers --min-efficiency 2 oci:layout:app", 1, "--min-efficiency: '2' is no number from 0 to 1 (see --help)" },
+  { "diff a.ext4", 1, "missing argument 'b' (see --help)" },
+  { "diff a.ext4 nowhere.ext4", 2, "nowhere.ext4: no such file" },
+  { "help --completion tcsh", 1, "argument for option '--completion' must be one of 'bash', 'fish', 'zsh' (see --help)" },
+}
+
+describe("wrong uses", function()
+  it("end in one line that names what is wrong, and the exit code of its kind", function()
+    assert.is_true(#WRONG >= 30)
+    for _, case in ipairs(WRONG) do
+      local got = run("banger-lua " .. case[1])
+      local want = { case[1], out = "", err = "banger-lua: " .. case[3] .. "\n", code = case[2] }
+      assert.same(want, { case[1], out = got.out, err = got.err, code = got.code })
+    end
+    assert.is_false(sh.exists(scratch:path "w/x.ext4"))
+  end)
+
+  it("of the place to print to are told", function()
+    for _, command in ipairs { "check a.ext4", "ls a.ext4", "help", "recipes" } do
+      assert.same({ out = "", err = "banger-lua: write to stdout: No space left on device\n", code = 7 },
+        run("banger-lua " .. command .. " >/dev/full"))
+    end
+  end)
+
+  it("of a size that is too little say how much it takes", function()
+    local got = run "banger-lua pull -q --size 1M oci:layout:app x.ext4"
+    assert.equal(7, got.code)
+    assert.matches("^banger%-lua: x%.ext4: the image needs at least %d+ bytes %(%d+ MiB%), the size given is 1048576 %(1 MiB%)\n$", got.err)
+  end)
+end)
