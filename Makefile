@@ -42,6 +42,7 @@ pkg_flags  = $(eval pkg_flags := $(shell $(PKGCONFIG) --cflags $(PKGS) $(LUA_PKG
 pkg_libs   = $(eval pkg_libs := $(shell $(PKGCONFIG) --libs $(PKGS)))$(pkg_libs)
 LUA_LIBS  := -Wl,-E -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -l:liblua5.4-cjson.a
 ARGPARSE  ?= $(firstword $(wildcard /usr/share/lua/5.4/argparse.lua /usr/local/share/lua/5.4/argparse.lua))
+D3        ?= $(firstword $(wildcard /usr/share/nodejs/d3-hierarchy/dist/d3-hierarchy.min.js))
 
 CFLAGS   ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -56,6 +57,7 @@ ROOM_SRC := $(filter-out src/guest/%,$(sort $(wildcard src/*/*.c)))
 MAIN_SRC := src/main.c src/repl.c
 TEST_SRC := $(sort $(wildcard tests/c/test_*.c))
 LUA_SRC  := $(sort $(wildcard lua/banger/*.lua lua/banger/*/*.lua))
+HTML_SRC := $(sort $(foreach e,css html js,$(wildcard lua/banger/html/*.$(e))))
 RECIPES  := $(sort $(wildcard recipes/*.lua recipes/*/*.lua))
 
 objects   = $(patsubst src/%.c,$(O)/obj/%.o,$(1))
@@ -102,11 +104,12 @@ $(B)/guest/banger-init-%: $(GUEST_SRC) $(wildcard src/guest/*.h) Makefile
 # ---- files compiled in ---------------------------------------------------------
 # One assembly file includes every module, recipe and guest program byte for byte
 # and ends in the table that src/bind/embedded.h declares.
-EMBED_FILES := $(LUA_SRC) $(RECIPES) $(ARGPARSE) $(GUEST_BIN)
+EMBED_FILES := $(LUA_SRC) $(HTML_SRC) $(RECIPES) $(ARGPARSE) $(D3) $(GUEST_BIN)
 $(O)/gen/embedded.S: $(EMBED_FILES) Makefile
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)test -n "$(ARGPARSE)" || { echo "make: lua-argparse is missing: run 'make deps'" >&2; exit 1; }
+	$(Q)test -n "$(D3)" || { echo "make: node-d3-hierarchy is missing: run 'make deps'" >&2; exit 1; }
 	$(Q){ n=0; echo '.section .rodata'; \
 	for f in $(EMBED_FILES); do \
 		case $$f in lua/*) name=$${f#lua/};; recipes/*) name=$$f;; \

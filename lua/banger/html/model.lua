@@ -1,0 +1,319 @@
+---What a report tells of an image, from what is known of it: a reference whose layers were
+---looked at, or a finished ext4 image.
+local core = require "banger.core"
+local sections = require "banger.html.sections"
+local size = require "banger.size"
+local text = require "banger.html.text"
+
+local M = {}
+
+local MOST_DIRECTORIES = 11
+
+-- Documents of an image are hostile: what is not of the type it should be is left out.
+local function put(rows, name, value, kind)
+  if type(value) == (kind or "string") and value ~= "" and (type(value) ~= "table" or next(value) ~= nil) then
+    rows[#rows + 1] = { name, value }
+  end
+end
+
+local function strings(list)
+  local out = {}
+  for _, value in ipairs(type(list) == "table" and list or {}) do
+    out[#out + 1] = (type(value) == "string" or type(value) == "number") and tostring(value) or nil
+  end
+  return out
+end
+
+-- The keys of an object, with their values where those are texts.
+local function pairs_of(object)
+  local out = {}
+  for name, value in pairs(type(object) == "table" and object or {}) do
+    out[#out + 1] = type(value) == "string" and ("%s=%s"):format(name, value) or tostring(name)
+  end
+  table.sort(out)
+  return out
+end
+
+-- Words as a shell would take them.
+local function words(list)
+  local out = strings(list)
+  for i, word in ipairs(out) do
+    out[i] = word:find "^[%w_@%%+=:,./-]+$" and word or "'" .. word:gsub("'", "'\\''") .. "'"
+  end
+  return table.concat(out, " ")
+end
+
+local function config_facts(config)
+  local rows = {}
+  put(rows, "Entrypoint", words(config.Entrypoint))
+  put(rows, "Cmd", words(config.Cmd))
+  put(rows, "User", config.User)
+  put(rows, "WorkingDir", config.WorkingDir)
+  put(rows, "StopSignal", config.StopSignal)
+  put(rows, "Env", strings(config.Env), "table")
+  put(rows, "ExposedPorts", pairs_of(config.ExposedPorts), "table")
+  put(rows, "Volumes", pairs_of(config.Volumes), "table")
+  put(rows, "Labels", pairs_of(config.Labels), "table")
+  return { title = "Config", rows = rows }
+end
+
+local function sized(bytes)
+  return ("%s (%s bytes)"):format(size.format(bytes), text.number(bytes))
+end
+
+local function count(files)
+  local names, dirs = 0, 0
+  for _, file in ipairs(files) do
+    if file.type == "dir" then
+      dirs = dirs + 1
+    else
+      names = names + 1
+    end
+  end
+  return names, dirs
+end
+
+local function directories(number)
+  return ("in %s %s"):format(text.number(number), number == 1 and "directory" or "directories")
+end
+
+-- ---- a reference ---------------------------------------------------------------------------------
+
+local function layer_groups(layers)
+  local groups = {}
+  for i, layer in ipairs(layers) do
+    local command = text.show(text.cut(sections.command(layer.created_by), 300))
+    groups[i] = { label = tostring(i), name = command ~= "" and command or nil, bytes = layer.bytes - layer.wasted }
+  end
+  return groups
+end
+
+local function image_facts(image, analysis)
+  local rows, compressed = {}, 0
+  for _, layer in ipairs(analysis.layers) do
+    compressed = compressed + layer.size
+  end
+  put(rows, "Reference", image.reference)
+  put(rows, "Digest", image.digest)
+  put(rows, "Platform", image.platform)
+  if image.config.created then
+    put(rows, "Created", os.date("!%Y-%m-%d %H:%M:%S UTC", image.config.created))
+  end
+  put(rows, "Download", sized(compressed))
+  put(rows, "Contents of all layers", sized(analysis.bytes))
+  put(rows, "Contents of the image", sized(analysis.final_bytes))
+  put(rows, "Efficiency", ("%.4f"):format(analysis.efficiency))
+  return { title = "Image", rows = rows }, compressed
+end
+
+---The report on a reference.
+---@param image banger.image
+---@param analysis banger.inspect.analysis # with its files
+---@param plan? banger.guest_plan # what pull would add
+---@return banger.html.model
+---@example
+---```lua
+---local analysis, rootfs <close> = layers.analyse(image, shown, { files = true })
+---local page = report_html.page(model.reference(image, analysis, guest.prepare(rootfs, image.config)))
+---```
+function M.reference(image, analysis, plan)
+  local files, dirs = count(analysis.files)
+  local facts, compressed = image_facts(image, analysis)
+  return {
+    title = image.reference, sub = { image.platform, image.digest },
+    figures = {
+      { "Contents", size.format(analysis.final_bytes), ("of %s in layers"):format(size.format(analysis.bytes)) },
+      { "Files", text.number(files), directories(dirs) },
+      { "Layers", text.number(#analysis.layers), size.format(compressed) .. " to download" },
+      { "Wasted", size.format(analysis.wasted_bytes), text.percent(analysis.wasted_bytes, analysis.bytes) .. " of all layers" },
+      { "Efficiency", ("%.1f %%"):format(analysis.efficiency * 100), text.count(#analysis.wasted, "path") .. " hidden" },
+    },
+    noun = "layer", groups = layer_groups(analysis.layers), files = analysis.files,
+    group_of = function(file)
+      return file.layer and file.layer <= #analysis.layers and file.layer or nil
+    end,
+    wasted = analysis.wasted, wasted_bytes = analysis.wasted_bytes, layers = analysis.layers,
+    plan = plan and {
+      title = "What pull adds", lead = "The least that makes the image boot as a machine. <code>--without ITEM</code> leaves one out.",
+      init = plan.init, cmdline = plan.cmdline, entries = plan.entries, warnings = plan.warnings,
+    },
+    about = { facts, config_facts(image.config.config) },
+  }
+end
+
+-- ---- a finished image ----------------------------------------------------------------------------
+
+-- As layers.analyse lists files: a file of several names is counted at its first.
+local function list_files(tree)
+  local files, seen = {}, {}
+  for path, st in tree:walk() do
+    local again = st.type == "file" and st.nlink > 1 and st.ino and seen[st.ino]
+    if st.type == "file" and st.nlink > 1 and st.ino then
+      seen[st.ino] = true
+    end
+    files[#files + 1] = { path = path, type = st.type, size = st.type == "file" and not again and st.size or 0,
+      hardlink = again or nil, wasted = 0 }
+  end
+  return files
+end
+
+local function top_of(path)
+  return path:match "^/([^/]+)/"
+end
+
+-- The largest directories at the top, in order; then one for what is left.
+local function directory_groups(files)
+  local bytes, order = {}, {}
+  for _, file in ipairs(files) do
+    local top = file.type == "dir" and file.path:match "^/([^/]+)" or top_of(file.path) or ""
+    if not bytes[top] then
+      bytes[top], order[#order + 1] = 0, top
+    end
+    bytes[top] = bytes[top] + file.size
+  end
+  table.sort(order, function(a, b)
+    if bytes[a] ~= bytes[b] then
+      return bytes[a] > bytes[b]
+    end
+    return a < b
+  end)
+  local groups, index, rest = {}, {}, nil
+  for i, top in ipairs(order) do
+    if i <= MOST_DIRECTORIES and top ~= "" and bytes[top] > 0 then
+      groups[#groups + 1] = { label = "/" .. text.show(text.cut(top, 100)), bytes = bytes[top] }
+      index[top] = #groups
+    elseif bytes[top] > 0 then
+      rest = rest or { label = "all else", bytes = 0 }
+      rest.bytes = rest.bytes + bytes[top]
+    end
+  end
+  groups[#groups + 1] = rest
+  return groups, function(file)
+    return index[file.type == "dir" and file.path:match "^/([^/]+)" or top_of(file.path) or ""] or rest and #groups or nil
+  end
+end
+
+local function record_plan(record)
+  return {
+    title = "What was added", lead = "By pull, so that the image boots as a machine; the image remembers it.",
+    init = record.init and record.init.kind and record.init or nil, cmdline = record.cmdline, recipes = record.recipes,
+    entries = record.injected,
+  }
+end
+
+local function origin_facts(record)
+  local rows = {}
+  put(rows, "Made of", record.digest)
+  put(rows, "Platform", record.platform)
+  put(rows, "Made by", record.banger and "banger-lua " .. record.banger)
+  return { title = "Origin", rows = rows }
+end
+
+local function space_facts(super, df)
+  local rows = {}
+  put(rows, "Label", super.label)
+  put(rows, "UUID", super.uuid)
+  put(rows, "Size", sized(df.size))
+  put(rows, "Used", sized(df.used))
+  put(rows, "Free", sized(df.free))
+  put(rows, "Inodes", ("%s, %s used"):format(text.number(df.inodes), text.number(df.inodes_used)))
+  return { title = "File system", rows = rows }
+end
+
+---The report on a finished image.
+---@param file banger.inspect.image_file # what it says of itself
+---@param tree banger.tree
+---@return banger.html.model
+---@example
+---```lua
+---local tree <close> = banger.open "out.ext4"
+---local page = report_html.page(model.image(image_file.read "out.ext4", tree))
+---```
+---Raises what the tree raises.
+function M.image(file, tree)
+  local files, df, record = list_files(tree), file.usage, file.record
+  local groups, group_of = directory_groups(files)
+  local names, dirs = count(files)
+  return {
+    title = file.path:match "[^/]+$" or file.path, sub = { "ext4 image", record and record.digest },
+    figures = {
+      { "Contents", size.format(file.content.bytes) },
+      { "Files", text.number(names), directories(dirs) },
+      { "Image", size.format(df.size), size.format(df.used) .. " used" },
+      { "Free", size.format(df.free), text.percent(df.free, df.size) },
+      { "Inodes free", text.number(df.inodes_free), ("of %s"):format(text.number(df.inodes)) },
+    },
+    noun = "directory", groups = groups, group_of = group_of, files = files, wasted = {}, wasted_bytes = 0,
+    plan = record and record_plan(record) or nil, about = { space_facts(file.superblock, df), record and origin_facts(record) },
+  }
+end
+
+-- What a page begins with: see report_html.
+local BEGINNING = "<!doctype html>"
+
+local function begins_as_page(path)
+  local file <close> = io.open(path, "rb")
+  local bytes = file and file:read(#BEGINNING)
+  return bytes == nil or bytes == BEGINNING
+end
+
+---Refuse a name that no page should be written to: an older page may be replaced, an image may not.
+---@param path string
+---@example
+---```lua
+---model.check_output "report.html"
+---```
+---Raises `usage`, `not_found`.
+function M.check_output(path)
+  local there, dir = core.host.stat(path), path:match "^(.+)/[^/]*$" or path:find "^/" and "/" or "."
+  if there and there.type == "dir" then
+    core.error("usage", ("-o: %s is a directory: name a file in it"):format(path))
+  elseif there and there.type == "file" and not begins_as_page(path) then
+    core.error("usage", ("-o: %s is there and is no page of HTML: name another file, or remove it"):format(path))
+  elseif not there and not core.host.stat(dir) then
+    core.error("not_found", ("-o: %s: there is no directory %s"):format(path, dir))
+  end
+end
+
+local function write_into(file, path, content)
+  local written, why = file:write(content)
+  local closed, why_not = file:close()
+  if not written or not closed then
+    core.error("io", ("write %s: %s"):format(path, why or why_not))
+  end
+end
+
+local function open_or_raise(path, shown)
+  local file, message = io.open(path, "wb")
+  return file or core.error("io", ("cannot write %s: %s"):format(shown, (message:gsub("^.*: ", ""))))
+end
+
+---Write a whole file, or nothing: it gets its name when it is complete. What is no file, such as a
+---pipe, is written as it goes.
+---@param path string
+---@param content string
+---@example
+---```lua
+---model.write("report.html", page)
+---```
+---Raises `io`, `not_found`.
+function M.write(path, content)
+  local found = core.host.stat(path)
+  if found and found.type ~= "file" then
+    return write_into(open_or_raise(path, path), path, content)
+  end
+  path = found and core.host.realpath(path) or path
+  local dir = core.host.make_temp_dir(path .. ".")
+  local temporary = dir .. "/page"
+  local ok, message = pcall(function()
+    write_into(open_or_raise(temporary, path), path, content)
+    core.host.rename(temporary, path)
+  end)
+  os.remove(temporary)
+  os.remove(dir)
+  if not ok then
+    error(message, 0)
+  end
+end
+
+return M

@@ -1,0 +1,113 @@
+---Bytes of an image as text of a page: pure.
+local M = {}
+
+local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
+
+-- To a reader these are no text: control characters, marks and overrides of direction, separators.
+local function is_unsafe(code)
+  return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0x200E or code == 0x200F
+    or code >= 0x2028 and code <= 0x202E or code >= 0x2066 and code <= 0x2069 or code == 0xFEFF
+end
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(byte)
+    return ("\\x%02x"):format(byte:byte())
+  end))
+end
+
+local function show_wide(text)
+  local out, at = {}, 1
+  while at <= #text do
+    local valid, bad = utf8.len(text, at)
+    for _, code in utf8.codes(text:sub(at, valid and #text or bad - 1)) do
+      local char = utf8.char(code)
+      out[#out + 1] = is_unsafe(code) and hex(char) or char
+    end
+    if valid then
+      break
+    end
+    out[#out + 1] = hex(text:sub(bad, bad))
+    at = bad + 1
+  end
+  return table.concat(out)
+end
+
+---A text that a page can show: what is no UTF-8, and characters that change what is around
+---them, become `\xHH`.
+---@param bytes string
+---@return string
+---@example
+---```lua
+---text.show "a\nb"  --> a\x0ab
+---```
+function M.show(bytes)
+  if bytes:find "[\128-\255]" then
+    return show_wide(bytes)
+  end
+  return (bytes:gsub("%c", hex))
+end
+
+---A text as HTML, also inside an attribute's quotes.
+---@param bytes string
+---@return string
+---@example
+---```lua
+---text.html "<b>"  --> &lt;b&gt;
+---```
+function M.html(bytes)
+  return (M.show(bytes):gsub("[&<>\"']", ENTITIES))
+end
+
+---A text cut at a length, which then says so.
+---@param bytes string
+---@param limit integer # bytes
+---@return string
+---@example
+---```lua
+---text.cut(created_by, 2000)
+---```
+function M.cut(bytes, limit)
+  if #bytes <= limit then
+    return bytes
+  end
+  return (bytes:sub(1, limit):gsub("[\192-\255][\128-\191]*$", "")) .. " …"
+end
+
+---A whole number with commas.
+---@param number integer
+---@return string
+---@example
+---```lua
+---text.number(13626)  --> 13,626
+---```
+function M.number(number)
+  local digits = ("%d"):format(number)
+  return (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
+end
+
+---A number and its noun.
+---@param number integer
+---@param noun string
+---@return string
+---@example
+---```lua
+---text.count(2, "layer")  --> 2 layers
+---```
+function M.count(number, noun)
+  return ("%s %s%s"):format(M.number(number), noun, number == 1 and "" or "s")
+end
+
+---A share in percent.
+---@param part number
+---@param whole number
+---@return string
+---@example
+---```lua
+---text.percent(1, 8)  --> 12.5 %
+---```
+function M.percent(part, whole)
+  local percent = whole > 0 and part * 100 / whole or 0
+  return percent > 0 and percent < 0.1 and "< 0.1 %" or ("%.1f %%"):format(percent)
+end
+
+return M
