@@ -13,8 +13,9 @@ local CHUNK = 1 << 20
 local JSON_LIMIT = 16 << 20
 
 local parser = argparse("banger-lua cat", "Print files of an image, byte for byte.")
-inspect.options(parser)
+inspect.target(parser)
 parser:argument("path", "Paths in the image; links are followed."):args "+"
+inspect.options(parser)
 local options = cli.parse(parser, { ... })
 
 local target <close> = inspect.open(options.target, options)

@@ -8,8 +8,9 @@ local json = require "banger.json"
 local text = require "banger.inspect.text"
 
 local parser = argparse("banger-lua df", "Print space and inodes of an image: all, used, free."):add_help "--help"
-inspect.options(parser, { layer = true })
+inspect.target(parser)
 parser:flag("-h --human-readable", "Sizes such as 1.5K.")
+inspect.options(parser, { layer = true })
 local options = cli.parse(parser, { ... })
 
 local target <close> = inspect.open(options.target, options)

@@ -16,10 +16,10 @@ local xattr = require "banger.inspect.xattr"
 local parser = argparse("banger-lua diff", "Say what differs between two images: files added, removed, changed.")
 parser:argument("a", "A file of ext4, or an image reference as pull takes them.")
 parser:argument("b", "Another.")
-parser:option("--path", "Compare only what is here and below.")
+parser:option("--path", "Compare only what is here and below."):argname "PATH"
 parser:flag("--times", "Times of modification count too.")
 parser:flag("--no-content", "Do not compare the bytes of files of the same size.")
-inspect.options(parser, { target = true, layer = true })
+inspect.options(parser, { layer = true })
 parser:epilog("The exit status is 0 when nothing differs, 1 when something does (or the command line is wrong, which stderr says), and 2 or "
   .. "more for trouble, as everywhere. With --quiet that is all that is said, and the first difference ends it. A link's mode, hard links "
   .. "and the empty /lost+found of ext4 do not count.")

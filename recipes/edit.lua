@@ -12,7 +12,7 @@ local text = require "banger.inspect.text"
 local parser = argparse("banger-lua edit", "Edit a file of an ext4 image with $VISUAL, $EDITOR or vi.")
 parser:argument("image", "The image: a file of ext4, which no machine is using.")
 parser:argument("path", "The file in it; links are followed.")
-parser:option("--editor", "The command to edit with; it gets the name of a copy as a further argument.")
+parser:option("--editor", "The command to edit with; it gets the name of a copy as a further argument."):argname "COMMAND"
 parser:flag("--create", "Make the file where it is missing: of mode 0644, root's.")
 parser:mutex(
   parser:flag("--json", "Print the result as one JSON object."),

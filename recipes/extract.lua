@@ -11,11 +11,12 @@ local size = require "banger.size"
 local text = require "banger.inspect.text"
 
 local parser = argparse("banger-lua extract", "Put a file of an image, or a directory with all below it, on this machine.")
-inspect.options(parser)
+inspect.target(parser)
 parser:argument("path", "What to extract; a link itself, unless it ends in a slash.")
 parser:argument("dest", "The name it gets, or a directory that is there.")
 parser:flag("--force", "Replace a file that is there; a directory never is.")
 parser:flag("--owner", "Keep owners and set-id bits, which needs root; else all is yours.")
+inspect.options(parser)
 parser:epilog("What is extracted appears whole or not at all, and no link of the image is followed on the way. Modes and times are kept; "
   .. "extended attributes are not. Devices, sockets and pipes are skipped.")
 local options = cli.parse(parser, { ... })

@@ -75,24 +75,25 @@ local function depth(given)
 end
 
 local parser = argparse("banger-lua find", "Find files of an image. All conditions must hold.")
-inspect.options(parser)
+inspect.target(parser)
 parser:argument("path", "Where to look; default: everywhere."):args "*"
-parser:option("--name", "The name fits a pattern: *, ?, [a-z]."):convert(glob.compile)
-parser:option("--path", "The whole path fits a pattern."):target("whole"):convert(glob.compile)
-parser:option("--type", "The type: f, d, l, c, b, p or s, several with commas."):convert(types)
-parser:option("--size", "Bytes, such as 100, +10M for more than, -1K for less than that."):convert(size_test)
-parser:option("--user", "The owner, a name that the image has or a number.")
-parser:option("--group", "The group.")
-parser:option("--uid", "The owner's number, or +N, -N."):convert(number_test "-uid")
-parser:option("--gid", "The group's number, or +N, -N."):convert(number_test "-gid")
-parser:option("--perm", "The mode is so; -MODE: all these bits, /MODE: any."):convert(perm_test)
-parser:option("--links", "The number of names, or +N, -N."):convert(number_test "-links")
-parser:option("--newer", "Modified after this file of the image.")
-parser:option("--xattr", "Has an extended attribute whose name fits a pattern, such as security.*."):convert(glob.compile)
+parser:option("--name", "The name fits a pattern: *, ?, [a-z]."):argname("PATTERN"):convert(glob.compile)
+parser:option("--path", "The whole path fits a pattern."):argname("PATTERN"):target("whole"):convert(glob.compile)
+parser:option("--type", "The type: f, d, l, c, b, p or s, several with commas."):argname("TYPES"):convert(types)
+parser:option("--size", "Bytes, such as 100, +10M for more than, -1K for less than that."):argname("[+-]SIZE"):convert(size_test)
+parser:option("--user", "The owner, a name that the image has or a number."):argname "USER"
+parser:option("--group", "The group."):argname "GROUP"
+parser:option("--uid", "The owner's number, or +N, -N."):argname("[+-]N"):convert(number_test "-uid")
+parser:option("--gid", "The group's number, or +N, -N."):argname("[+-]N"):convert(number_test "-gid")
+parser:option("--perm", "The mode is so; -MODE: all these bits, /MODE: any."):argname("[-/]MODE"):convert(perm_test)
+parser:option("--links", "The number of names, or +N, -N."):argname("[+-]N"):convert(number_test "-links")
+parser:option("--newer", "Modified after this file of the image."):argname "PATH"
+parser:option("--xattr", "Has an extended attribute whose name fits a pattern, such as security.*."):argname("PATTERN"):convert(glob.compile)
 parser:flag("--empty", "Files and directories with nothing in them.")
-parser:option("--maxdepth", "How deep to go; 0 is the paths themselves."):convert(depth)
+parser:option("--maxdepth", "How deep to go; 0 is the paths themselves."):argname("N"):convert(depth)
 parser:flag("-0 --print0", "End each path with a zero byte, as it is; else with a line break, escaped on a terminal.")
 parser:flag("-b --escape", "Escape control characters and the like, as on a terminal.")
+inspect.options(parser)
 
 local WITH_VALUE = {
   name = true, path = true, type = true, size = true, user = true, group = true, uid = true, gid = true, perm = true, links = true,

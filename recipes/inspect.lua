@@ -15,6 +15,7 @@ local source = require "banger.source"
 local text = require "banger.inspect.text"
 
 local parser = argparse("banger-lua inspect", "Say what an image reference or an ext4 image is made of.")
+inspect.target(parser)
 inspect.options(parser, { layer = true })
 local options = cli.parse(parser, { ... })
 

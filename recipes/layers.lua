@@ -45,13 +45,16 @@ local function count(given)
   return number
 end
 
+local WORST = 10
+
 local parser = argparse("banger-lua layers", "Say what each layer of an image adds, changes, removes and wastes.")
-inspect.options(parser, { layer = true })
+inspect.target(parser)
 parser:flag("--files", "List what each layer adds (+), changes (~) and removes (-).")
-parser:option("--worst", "How many of the paths that waste most to list."):convert(count):default "10"
+parser:option("--worst", "How many of the paths that waste most to list; default 10."):argname("N"):convert(count)
 parser:option("--max-wasted", "Exit with 1 when more is wasted: bytes such as 10M, or a part of all such as 5%.")
   :argname("SIZE|PERCENT"):convert(most_wasted)
-parser:option("--min-efficiency", "Exit with 1 when the score is less, such as 0.95."):convert(least_efficiency)
+parser:option("--min-efficiency", "Exit with 1 when the score is less, such as 0.95."):argname("SCORE"):convert(least_efficiency)
+inspect.options(parser, { layer = true })
 parser:epilog("Wasted are bytes that one layer brings and a later one replaces or removes. The score is dive's: for each path the least "
   .. "bytes that a layer has under it (0 where one removes it) to all of them. Directories that a layer only lists again are no change.")
 local options = cli.parse(parser, { ... })
@@ -86,7 +89,7 @@ end
 local function write_waste()
   cli.write(("\nwasted %s of %s (%.1f %%), efficiency %.4f\n"):format(size.format(analysis.wasted_bytes), size.format(analysis.bytes),
     percent(analysis.wasted_bytes, analysis.bytes), analysis.efficiency))
-  for i = 1, math.min(options.worst, #analysis.wasted) do
+  for i = 1, math.min(options.worst or WORST, #analysis.wasted) do
     local waste = analysis.wasted[i]
     cli.write(("%10s  %s (layers %s)\n"):format(size.format(waste.bytes), text.escape(waste.path), table.concat(waste.layers, ", ")))
   end
@@ -99,7 +102,7 @@ local function object()
     end
   end
   local worst = {}
-  for i = 1, math.min(options.worst, #analysis.wasted) do
+  for i = 1, math.min(options.worst or WORST, #analysis.wasted) do
     worst[i] = analysis.wasted[i]
     text.put(worst[i], "path", worst[i].path)
   end

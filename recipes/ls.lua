@@ -9,7 +9,7 @@ local json = require "banger.json"
 local text = require "banger.inspect.text"
 
 local parser = argparse("banger-lua ls", "List files of an image. Dot files are listed too."):add_help "--help"
-inspect.options(parser)
+inspect.target(parser)
 parser:argument("path", "Paths in the image; default: /."):args "*"
 parser:flag("-l --long", "Mode, links, owner, group, size and time (UTC) too.")
 parser:flag("-R --recursive", "Everything below, too.")
@@ -18,6 +18,7 @@ parser:flag("-a --all", "Nothing more: all names but . and .. are listed anyway.
 parser:flag("-h --human-readable", "Sizes such as 1.5K.")
 parser:flag("-n --numeric", "Owners as numbers; else the names that the image has for them.")
 parser:flag("-b --escape", "Escape control characters and the like in names, as on a terminal.")
+inspect.options(parser)
 local options = cli.parse(parser, { ... })
 
 local target <close> = inspect.open(options.target, options)

@@ -9,9 +9,10 @@ local text = require "banger.inspect.text"
 local xattr = require "banger.inspect.xattr"
 
 local parser = argparse("banger-lua stat", "Print what an image knows of files: owner, mode, times, extended attributes.")
-inspect.options(parser)
+inspect.target(parser)
 parser:argument("path", "Paths in the image."):args "+"
 parser:flag("-L --dereference", "Follow a link at the end of a path.")
+inspect.options(parser)
 local options = cli.parse(parser, { ... })
 
 local target <close> = inspect.open(options.target, options)

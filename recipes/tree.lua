@@ -16,12 +16,13 @@ local function depth(given)
 end
 
 local parser = argparse("banger-lua tree", "Draw the tree of an image.")
-inspect.options(parser)
+inspect.target(parser)
 parser:argument("path", "Where to begin; default: /."):args "?"
-parser:option("-L --depth", "How deep to go."):convert(depth)
+parser:option("-L --depth", "How deep to go."):argname("N"):convert(depth)
 parser:flag("-s --size", "Sizes too; a directory's is that of all below it, a file of several names counted once.")
 parser:flag("-d --directories", "Only directories.")
 parser:flag("--ascii", "Draw with ASCII.")
+inspect.options(parser)
 local options = cli.parse(parser, { ... })
 
 local target <close> = inspect.open(options.target, options)

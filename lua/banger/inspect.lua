@@ -212,26 +212,35 @@ local function layer_number(given)
   return number
 end
 
----Add what all recipes that look into one target have: the target, and options.
+---Add the argument that says what to look into.
 ---@param parser table # of argparse
----@param leave_out? { layer?: boolean, target?: boolean } # true: not these
 ---@example
 ---```lua
+---inspect.target(parser)
 ---inspect.options(parser)
+---local options = cli.parse(parser, { ... })
 ---local target <close> = inspect.open(options.target, options)
 ---```
+function M.target(parser)
+  parser:argument("target", "What to look into: a file of ext4, or an image reference as pull takes them.")
+end
+
+---Add the options that all recipes have which look into images; after their own, as help
+---shows them in this order.
+---@param parser table # of argparse
+---@param leave_out? { layer?: boolean } # true: not this one
+---@example
+---```lua
+---inspect.options(parser, { layer = true })
+---```
 function M.options(parser, leave_out)
-  leave_out = leave_out or {}
-  if not leave_out.target then
-    parser:argument("target", "What to look into: a file of ext4, or an image reference as pull takes them.")
-  end
-  if not leave_out.layer then
-    parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest."):convert(layer_number)
-  end
-  parser:option("--platform", "Of a reference: the platform, such as linux/arm64; default: this machine's.")
-  cli.registry_options(parser)
   parser:flag("--json", "Print JSON.")
   parser:flag("-q --quiet", "Say nothing on stderr but errors.")
+  if not (leave_out and leave_out.layer) then
+    parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest."):argname("N"):convert(layer_number)
+  end
+  parser:option("--platform", "Of a reference: the platform, such as linux/arm64; default: this machine's."):argname "OS/ARCH"
+  cli.registry_options(parser)
   parser:option("--progress", "How to show progress; auto shows it on a terminal.", "auto")
     :choices { "auto", "tty", "plain", "none" }
 end

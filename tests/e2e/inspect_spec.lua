@@ -7,6 +7,7 @@ local engine = require "support.engine"
 local json = require "support.json"
 local need = require "support.need"
 local oci = require "support.oci"
+local registry = require "support.registry"
 local sh = require "support.sh"
 local tar = require "support.tar"
 
@@ -874,5 +875,28 @@ describe("a target", function()
       ("banger-lua: %s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it\n"):format(dirty) },
       { got.out, got.err })
     assert.equal("", run({ "ls", "-q", dirty, "/var" }).err)
+  end)
+end)
+
+describe("an image in a registry", function()
+  it("is looked into through the cache, and without the registry afterwards", function()
+    local reason = registry.missing()
+    if reason then return pending(reason) end
+    local hub <close> = setmetatable({ server = registry.start { scratch = scratch } }, { __close = function(self) self.server:stop() end })
+    local digest = hub.server:push(layout, "t", "library/app:1")
+    local client, cache = registry.client(scratch), scratch:fresh ".cache"
+    local name = hub.server.host .. "/library/app:1"
+    local function ask(words) return table.pack(client:run(words .. " " .. name, cache)) end
+    local got = cjson.decode(ask("inspect --json")[1])
+    assert.same({ digest, name, 2 }, { got.digest, got.reference, #got.layers })
+    -- Manifest and config tell that; no layer was fetched for it.
+    assert.equal("0\n", sh.check(("find %s -type f -size +20k | wc -l"):format(cache)))
+    assert.same({ "app.conf\ngroup\npasswd\nself\n", 0, "", n = 3 }, table.pack(client:run("ls " .. name .. " /etc", cache)))
+    assert.same({ "", 2, ("banger-lua: %s/library/app:2 is not in the registry (manifest unknown)\n"):format(hub.server.host), n = 3 },
+      table.pack(client:run(("ls %s/library/app:2"):format(hub.server.host), cache)))
+    hub.server:stop()
+    assert.same({ "a = 2\nb = 3\n", 0, "", n = 3 }, table.pack(client:run("cat --offline " .. name .. " /etc/app.conf", cache)))
+    assert.equal(1048582, cjson.decode(ask("layers --offline --json")[1]).wasted_bytes)
+    assert.same({ "", 0, "", n = 3 }, table.pack(client:run(("diff --offline %s %s"):format(name, image), cache)))
   end)
 end)
