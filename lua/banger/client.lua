@@ -3,6 +3,7 @@
 local challenge = require "banger.challenge"
 local core = require "banger.core"
 local json = require "banger.json"
+local log = require "banger.log"
 
 local M = {}
 
@@ -81,6 +82,26 @@ function Client:prepare(url, headers, more)
     request[name] = value
   end
   return request
+end
+
+---Ask, and say in the log what was asked and what came: without what may be a secret.
+---@param request table # of `prepare`
+---@param limit? integer # bytes of the answer
+---@return table answer # of core.http
+function Client.send(_, request, limit)
+  if not log.shows "debug" then
+    return core.http(request, limit)
+  end
+  local begun = core.host.clock()
+  local ok, answer = pcall(core.http, request, limit)
+  local what = ("%s %s"):format(request.method or "GET", log.url(request.url))
+  if not ok then
+    log.say("debug", "%s: %s", what, log.redact(tostring(answer)))
+    error(answer, 0)
+  end
+  local from = answer.elsewhere and " from " .. log.url(answer.url) or ""
+  log.say("debug", "%s: %d, %d bytes, %.2f s%s", what, answer.status, #answer.body, core.host.clock() - begun, from)
+  return answer
 end
 
 -- ---- tokens ---------------------------------------------------------------------
@@ -174,7 +195,7 @@ end
 function Client:fetch_token(params, scope, found)
   self:check_realm(params.realm)
   local url, headers, more = token_request(params.realm, params.service, scope, found)
-  local answer = core.http(self:prepare(url, headers, more), M.max_token)
+  local answer = self:send(self:prepare(url, headers, more), M.max_token)
   if answer.status == 400 or answer.status == 401 or answer.status == 403 then
     self:refuse(("%s refuses %s (%d)"):format(params.realm, found and "the credentials" or "to let anyone in", answer.status))
   elseif answer.status ~= 200 then
@@ -246,7 +267,7 @@ end
 function Client:ask_once(base, path, rest, options)
   local url = ("%s/v2/%s/%s"):format(base, path, rest)
   local more = { method = options.method, tries = options.tries }
-  return core.http(self:prepare(url, self:headers(path, options.accept), more), options.limit)
+  return self:send(self:prepare(url, self:headers(path, options.accept), more), options.limit)
 end
 
 local function try(self, scheme, path, rest, options, tries)
@@ -326,6 +347,7 @@ function Client:blob_request(path, hash)
   -- core asks `authorize` when they are refused.
   local used = self.authorization[path]
   local request = self:prepare(("%s/v2/%s/blobs/%s"):format(self.base, path, hash), self:headers(path))
+  request.trace = log.shows "debug"
   request.authorize = function(text)
     used = self:authorize(text, path, used)
     return { "Authorization: " .. used }

@@ -105,4 +105,15 @@ function M.url(url)
   return place .. "?" .. table.concat(shown, "&")
 end
 
+---A text whose URLs are without what may be a secret.
+---@param text string
+---@return string
+---@example
+---```lua
+---log.redact "GET https://me:pw@host/x?token=y failed" --> "GET https://host/x?token=... failed"
+---```
+function M.redact(text)
+  return (text:gsub("%a[%w+.-]*://[^%s'\"]+", M.url))
+end
+
 return M

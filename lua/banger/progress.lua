@@ -1,6 +1,7 @@
 ---Shows how far the layers are, on stderr.
 local digest = require "banger.digest"
 local host = require("banger.core").host
+local log = require "banger.log"
 local size = require "banger.size"
 
 local M = {}
@@ -78,6 +79,18 @@ function Progress:draw(text)
   self.out:flush()
 end
 
+-- A request goes to the log, everything else is progress.
+function Progress:tell(line)
+  local request = line:match "debug: (.*)$"
+  if not request then
+    return self:say(line)
+  end
+  if self.mode == "tty" then
+    self:draw ""
+  end
+  log.say("debug", "%s", log.redact(request))
+end
+
 ---Begin a layer.
 ---@param number integer # from 1
 ---@param layer { digest: string, size?: integer } # size: compressed bytes
@@ -88,7 +101,7 @@ function Progress:start(number, layer, count)
   self.layer = { number = number, digest = layer.digest, size = layer.size, begun = self.clock() }
   return function(p)
     for line in (p.log or ""):gmatch "[^\n]+" do
-      self:say(("%s: %s"):format(self:label(self.layer), line))
+      self:tell(("%s: %s"):format(self:label(self.layer), line))
     end
     if self.mode == "tty" then
       local seconds = self.clock() - self.layer.begun

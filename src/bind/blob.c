@@ -124,6 +124,8 @@ static void start_fetch(lua_State *L, struct bind_net *net, int index, const str
 	rq.temp = string_field(L, "temp");
 	if (!rq.temp)
 		rq.temp = "/tmp";
+	lua_getfield(L, 1, "trace");
+	rq.trace = lua_toboolean(L, -1);
 	lua_getfield(L, 1, "more_urls");
 	rq.more_urls = bind_push_strings(L, "fetch_blob", "more_urls", &rq.more_count);
 	bind_read_request(L, 1, "fetch_blob", &rq.http);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -125,7 +126,7 @@ static int accept(struct fetch *f, uint64_t offset, int64_t length, struct err *
 		return err_set(err, ERR_NETWORK,
 			"the server answers with other bytes than those from %llu on",
 			(unsigned long long)f->written);
-	f->position = offset;
+	f->position = f->offset = offset;
 	if (f->size != BLOB_SIZE_UNKNOWN && length >= 0 &&
 		offset + (uint64_t)length > (uint64_t)f->size)
 		return err_set(err, ERR_DIGEST, "the server offers %llu bytes, expected %lld",
@@ -268,11 +269,28 @@ static void answer_came(struct fetch *f)
 		refuse_status(f);
 }
 
+/* Without a query, which may be a secret. */
+static void log_request(struct fetch *f)
+{
+	char text[sizeof(f->answered) + 128];
+	struct timespec now;
+	double seconds;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	seconds = (double)(now.tv_sec - f->begun.tv_sec) +
+		  (double)(now.tv_nsec - f->begun.tv_nsec) / 1e9;
+	snprintf(text, sizeof(text), "debug: GET %s: %ld, %llu bytes, %.2f s", f->answered,
+		f->status, f->refused ? 0 : (unsigned long long)(f->position - f->offset), seconds);
+	log_line(f, text);
+}
+
 static void ended(void *arg, const struct err *err)
 {
 	struct fetch *f = arg;
 
 	f->transfer = NULL;
+	if (f->trace && !err)
+		log_request(f);
 	set_note(f, "");
 	if (!err)
 		answer_came(f);
@@ -293,6 +311,7 @@ void fetch_transfer(struct fetch *f)
 		.done = ended,
 	};
 
+	clock_gettime(CLOCK_MONOTONIC, &f->begun);
 	f->transfer = http_start(f->fetcher->http, &f->http, &sink, &f->err);
 	if (!f->transfer)
 		fetch_fail(f, &f->err);

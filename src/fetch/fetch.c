@@ -193,6 +193,7 @@ struct fetch *fetch_start(
 	f->fetcher = fetcher;
 	f->fd = f->partial.fd = -1;
 	f->size = request->size;
+	f->trace = request->trace;
 	f->store = request->store;
 	if (copy_request(f, request, err) == 0)
 		f->blob = blob_expect(

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "fetch/fetch.h"
@@ -46,7 +47,10 @@ struct fetch {
 	bool bad_range;
 	bool bad_page;
 	bool elsewhere;
-	bool followed; /* bytes of another process's were read */
+	bool trace;
+	uint64_t offset;       /* where the body under way begins */
+	struct timespec begun; /* the request under way */
+	bool followed;         /* bytes of another process's were read */
 	long status;
 	char answered[512]; /* the URL that did, for people */
 	unsigned answers, restarts;

@@ -523,6 +523,28 @@ describe("tokens", function()
     assert.are.equal(0, #proxy:log { authorization = "Basic" }, proxy:story())
   end)
 
+  it("are in no log, though every request is with --log-level debug", function()
+    local own = with(BASIC)
+    local result = pull({ anonymous = false }, nil, { args = "--no-cache --log-level debug" }, own)
+    assert.equal(0, result.code, result.err)
+    local logged = {}
+    for line in result.err:gmatch "banger%-lua: debug: ([^\n]+)" do logged[#logged + 1] = line end
+    assert.is_true(#logged >= 12, result.err) -- the manifest twice, a token, the config, the layers
+    local host = proxy.host:gsub("%p", "%%%0")
+    assert.matches("debug: GET http://" .. host .. "/v2/deep/er/eight/manifests/v1%.2_x%-3: 401, %d+ bytes, %d+%.%d%d s\n", result.err)
+    assert.matches("debug: GET http://[^ ]+%?service=registry%.tests&scope=repository%%3Adeep%%2Fer%%2Feight%%3Apull&account=%.%.%.: 200, ",
+      result.err)
+    local blobs = 0
+    for _, line in ipairs(logged) do
+      blobs = blobs + (line:find "^GET http://[^ ]+/blobs/sha256:%x+: 200, 2%d%d%d%d bytes, %d+%.%d%d s$" and 1 or 0)
+    end
+    assert.equal(8, blobs, result.err)
+    for _, secret in ipairs { SECRET, BASIC.auth, "Bearer", "Authorization", "ann" } do
+      assert.is_nil(result.err:find(secret, 1, true), result.err)
+    end
+    assert.equal("", pull({ anonymous = false }, nil, { args = "--no-cache" }, own).err)
+  end)
+
   it("with an identity token, by OAuth2", function()
     -- Docker writes no user, and "auth" of "<token>:" beside it or nothing.
     for _, auth in ipairs { { identitytoken = IDENTITY }, { auth = BASIC.auth, identitytoken = IDENTITY } } do

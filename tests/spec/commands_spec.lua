@@ -116,6 +116,10 @@ describe("the log", function()
     end
   end)
 
+  it("finds them in a text", function()
+    assert.equal("GET https://host/x?token=... failed, and 'http://b/' too", log.redact "GET https://me:pw@host/x?token=y failed, and 'http://b/' too")
+  end)
+
   it("refuses a level that is none", function()
     assert.same({ out = "", err = "banger-lua: BANGER_LOG: 'loud' is no level; there are error, warn, info, debug\n", code = 1 },
       run "BANGER_LOG=loud banger recipes")

@@ -101,6 +101,7 @@ function core.libraries() end
 ---@field size? integer # compressed bytes; checked when given
 ---@field path? string # a file on this machine
 ---@field offset? integer # where the blob begins in the file, which needs `size`; without it the blob is the whole file
+---@field trace? boolean # put each request into the log that `flatten_layer` hands to `progress`, as "debug: ..."
 ---@field more_urls? string[] # where to look, without `headers`, when `url` has it not
 ---@field store? banger.store # where it is kept; default: nowhere
 ---@field temp? string # without a store: a directory for an unnamed file, default /tmp
