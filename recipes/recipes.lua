@@ -46,7 +46,7 @@ end
 local function print_list(list)
   for _, recipe in ipairs(list) do
     local applies = recipe.values.match and " (by itself for " .. table.concat(recipe.values.match, ", ") .. ")" or ""
-    row(recipe.name, (recipe.values.description or "") .. applies)
+    row(recipe.name, (recipe.values.description or recipe.path) .. applies)
   end
 end
 

@@ -56,7 +56,7 @@ function M.new(texts)
   }, M)
 end
 
----The id of a user or a group, by its name or number.
+---The id of a user or a group, by its name or number. The name root is 0 everywhere.
 ---@param kind "passwd"|"group"
 ---@param name string
 ---@return integer? # nil: nobody has that name
@@ -65,6 +65,9 @@ function M:id(kind, name)
   local _, fields = find(self[kind], name)
   if fields then
     return id(fields[3]), kind == "passwd" and id(fields[4]) or nil
+  end
+  if name == "root" then
+    return 0, kind == "passwd" and 0 or nil
   end
   return id(name), nil
 end
@@ -108,6 +111,13 @@ local function free_id(self)
       return number
     end
   end
+end
+
+-- A group of the system that happens to have a new user's name may do what the user is
+-- not meant to.
+local function system_group(self, user)
+  local gid = user.name ~= "root" and not user.gid and self:id("group", user.name)
+  return gid and gid < FIRST and not user.name:find "^%d+$" and gid or nil
 end
 
 local function make_account(self, user, shell)
@@ -181,6 +191,10 @@ end
 ---@return string? message # after it, the texts are of no more use
 function M:add(user, shell)
   local at, fields = find(self.passwd, user.name)
+  local system = not at and system_group(self, user)
+  if system then
+    return nil, ("the image has a group of that name, of the system's: say gid = %d if it is meant, or another"):format(system)
+  end
   fields = fields and change_account(fields, user) or make_account(self, user, shell)
   local uid, gid = id(fields[3]), id(fields[4])
   if not uid or not gid then

@@ -169,6 +169,15 @@ function Loader:add_matching(ref)
   end
 end
 
+local function sorted_names(map)
+  local names = {}
+  for name in pairs(map) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
 function Loader:check_variables()
   local known = {}
   for _, recipe in ipairs(self.list) do
@@ -176,7 +185,7 @@ function Loader:check_variables()
       known[#known + 1], known[variable.name] = variable.name, true
     end
   end
-  for name in pairs(self.variables) do
+  for _, name in ipairs(sorted_names(self.variables)) do
     if not known[name] then
       local near = nearest(name, known)
       local hint = #known == 0 and "the recipes that apply have no variables"
@@ -266,9 +275,7 @@ local function take_lists(settings, values)
   for name, on in pairs(values.guest or {}) do
     settings.items[name] = on
   end
-  for word in (values.cmdline or ""):gmatch "%S+" do
-    settings.cmdline[#settings.cmdline + 1] = word
-  end
+  table.move(values.cmdline or {}, 1, #(values.cmdline or {}), #settings.cmdline + 1, settings.cmdline)
   table.move(values.debugfs or {}, 1, #(values.debugfs or {}), #settings.debugfs + 1, settings.debugfs)
 end
 
@@ -414,12 +421,18 @@ end
 
 local function unit_entries(rootfs, recipe, key, plan)
   for _, unit in ipairs(recipe.values[key] or {}) do
+    local where = { (unit:gsub("%.service$", "")) } -- a recipe may leave that out
+    if key == "enable" and not guest.systemd.exists(rootfs, unit) then
+      sandbox.fail(recipe, key, where, ("there is no unit %s in the image"):format(unit))
+    end
     local list, warnings = guest.systemd[key](rootfs, unit)
     for _, entry in ipairs(list) do
       entry.item, entry.by = key, recipe.name
     end
     append(plan.entries, list)
-    append(plan.warnings, warnings or {})
+    for _, warning in ipairs(warnings) do
+      plan.warnings[#plan.warnings + 1] = ("%s: %s"):format(sandbox.place(recipe, key, where), warning)
+    end
   end
 end
 

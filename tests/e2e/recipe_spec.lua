@@ -250,6 +250,23 @@ end)
 -- ---- what comes out ------------------------------------------------------------------------
 
 describe("the image", function()
+  it("has the owners of a whole directory as patterns say: * stops at a slash, ** does not", function()
+    write {
+      ["r.lua"] = [[
+        inject = { ["/srv"] = { dir = "over", owner = "root", owners = { ["/srv/**"] = "web", ["/srv/a/*"] = "7:8" },
+          modes = { ["/srv/**/t"] = "0711" } } }
+      ]],
+      ["over/f"] = "", ["over/a/t"] = "", ["over/a/b/t"] = "",
+    }
+    good "-q --recipe r.lua oci:layout out/x"
+    local made, got = tree(), {}
+    for _, name in ipairs { "srv", "srv/f", "srv/a", "srv/a/t", "srv/a/b", "srv/a/b/t" } do
+      local node = made[name]
+      got[#got + 1] = ("%s %d:%d %o"):format(name, node.uid, node.gid, node.mode & 4095)
+    end
+    assert.same({ "srv 0:0 755", "srv/f 33:34 644", "srv/a 33:34 755", "srv/a/t 7:8 711", "srv/a/b 7:8 755", "srv/a/b/t 33:34 711" }, got)
+  end)
+
   it("has files and users as the recipe says", function()
     write {
       ["r.lua"] = [[
@@ -351,12 +368,19 @@ describe("units", function()
     assert.equal("enable by r", by["/etc/systemd/system/basic.target.wants/own.service"])
   end)
 
-  it("that are not there are told, and the image is made", function()
+  it("that are not there are mistakes", function()
     write_systemd()
-    write { ["r.lua"] = "enable = 'nosuch'" }
+    write { ["r.lua"] = "enable = {\n  'web',\n  'nosuch',\n}" }
+    refused(1, "r.lua:3: enable: there is no unit nosuch.service in the image", "-q --recipe r.lua oci:systemd out/x")
+  end)
+
+  it("that nothing can enable are told, with the recipe's line", function()
+    write_systemd()
+    write { ["r.lua"] = "enable = 'static'\ninject['/etc/systemd/system/static.service'] = '[Service]\\nExecStart=/s\\n'" }
     local got = pull "-q --recipe r.lua oci:systemd out/x"
     assert.equal(0, got.code)
-    assert.is_truthy(got.err:find("banger-lua: there is no unit nosuch.service in the image\n", 1, true), got.err)
+    assert.is_truthy(got.err:find("banger-lua: r.lua:1: enable: /etc/systemd/system/static.service has no section [Install]: "
+      .. "it cannot be enabled, others start it\n", 1, true), got.err)
   end)
 end)
 

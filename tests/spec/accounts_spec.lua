@@ -64,6 +64,13 @@ describe("an owner", function()
   end)
 end)
 
+it("root is 0, in an image without accounts too", function()
+  local none = image { passwd = false, group = false }
+  assert.same({ 0, 0 }, { none:owner "root" })
+  assert.same({ 0, 0 }, { none:owner "root:root" })
+  assert.same({ nil, "the image has no group 'web'" }, { none:owner "root:web" })
+end)
+
 describe("a new user", function()
   it("has an id and a group of its own from 1000 on, and no password", function()
     local texts, account = added({ name = "dev" }, nil, "/bin/zsh")
@@ -87,10 +94,18 @@ describe("a new user", function()
     assert.matches("\ndev:x:1002:1002::/home/dev:/bin/sh\n$", texts.passwd)
   end)
 
-  it("gets the group of its name, where there is one", function()
-    local texts = added({ name = "sudo" })
+  it("gets the group of its name, where there is one of people", function()
+    local texts = added({ name = "dev" }, { group = GROUP .. "dev:x:1500:\n" })
+    assert.matches("\ndev:x:1000:1500::/home/dev:/bin/sh\n$", texts.passwd)
+    assert.equal(GROUP .. "dev:x:1500:\n", texts.group)
+  end)
+
+  it("gets a group of the system's only when that is meant", function()
+    local texts = added({ name = "sudo", gid = 27 })
     assert.matches("\nsudo:x:1000:27::/home/sudo:/bin/sh\n$", texts.passwd)
     assert.equal(GROUP, texts.group)
+    assert.same({ nil, "the image has a group of that name, of the system's: say gid = 27 if it is meant, or another" },
+      { image():add { name = "sudo" } })
   end)
 
   it("comes into an image that has no accounts", function()

@@ -76,6 +76,8 @@ local mistakes = {
   { "hostname = ('x'):rep(1000)", 1, "hostname: a host name of letters, digits, '-' and '.' expected, not '" .. ("x"):rep(200) .. "...'" },
   { "hostname = '-x'", 1, "hostname: a host name of letters, digits, '-' and '.' expected, not '-x'" },
   { "hostname = 7", 1, "hostname: a host name of letters, digits, '-' and '.' expected, not a number" },
+  { "cmdline = 'foo=\"a b\"'", 1, "cmdline: 'foo=\"a' is no word for the kernel's command line: printable ASCII without quotes expected" },
+  { "cmdline = ('x'):rep(1024)", 1, "cmdline: the words for the kernel's command line have 1025 bytes; at most 1024 are accepted" },
   { "cmdline = { 'quiet' }", 1, "cmdline: words for the kernel's command line expected, not a table" },
   { "command = 'nginx -g x'", 1, "command: a list of words such as { 'rm', '/x' } expected, not 'nginx -g x'" },
   { "command = {}", 1, "command: a list of words is empty" },

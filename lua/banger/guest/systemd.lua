@@ -232,6 +232,19 @@ local function planned(work, rootfs, unit)
   return plan.entries, plan.warnings
 end
 
+---Whether there is such a unit, be it masked.
+---@param rootfs banger.tree # its read side
+---@param unit string # with its type
+---@return boolean
+---@example
+---```lua
+---if guest.systemd.exists(rootfs, "ssh.service") then print "it has sshd" end
+---```
+function M.exists(rootfs, unit)
+  local path, masked = M.find(Plan.new(rootfs), unit)
+  return path ~= nil or masked == true
+end
+
 ---Enable a unit, as `systemctl enable` does.
 ---@param rootfs banger.tree # its read side
 ---@param unit string # "nginx", "nginx.service", "getty@tty2.service"

@@ -140,12 +140,18 @@ local function sorted_names(map)
   return names
 end
 
+-- A pattern of the paths in a directory: * stops at a slash, ** does not.
+local function compile(glob)
+  local pattern = glob:gsub("%p", "%%%0"):gsub("%%%*%%%*", "\1"):gsub("%%%*", "[^/]*"):gsub("\1", ".*")
+  return "^" .. pattern .. "$"
+end
+
 -- The last of the patterns that fits counts, in their order by bytes; but the path
 -- itself counts most.
 function Files:of_pattern(patterns, path)
   local found
   for _, name in ipairs(sorted_names(patterns)) do
-    if path == name or path:find("^" .. name:gsub("%p", "%%%0"):gsub("%%%*", "[^/]*") .. "$") then
+    if path == name or path:find(compile(name)) then
       found = patterns[name]
       self.used[name] = true
     end

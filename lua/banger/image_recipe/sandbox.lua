@@ -86,6 +86,15 @@ local function fail_here(recipe, message, key, where)
   fail_at(recipe, current_line("@" .. recipe.path) or 0, key, where, message)
 end
 
+---Where a recipe said something of a key, and of what: "web.lua:3: enable".
+---@param recipe banger.image_recipe
+---@param key string
+---@param where any[] # the names in its value that lead there
+---@return string
+function M.place(recipe, key, where)
+  return ("%s:%d: %s"):format(recipe.path, line_of(recipe.text, recipe.lines[key] or 0, key, where), key)
+end
+
 ---Raise an error about what a recipe said of a key.
 ---@param recipe banger.image_recipe
 ---@param key string

@@ -1,5 +1,6 @@
 ---What an image recipe may say: its keys, and what their values have to be. Pure.
 local guest = require "banger.guest"
+local kernel_words = require "banger.kernel_words"
 local nearest = require "banger.nearest"
 local platform = require "banger.platform"
 local size = require "banger.size"
@@ -375,7 +376,7 @@ M.keys = {
   stop_timeout = scalar(whole(0, 86400), "Seconds until it is killed then."),
   environment = map(variable, env_value, "Variables for the program, over the image's Env."),
   hostname = scalar(text("a host name of letters, digits, '-' and '.'", "^%w[%w.-]*$", 64), "The machine's name."),
-  cmdline = scalar(text("words for the kernel's command line", "^[^\n]*$"), "What the kernel's command line needs; run adds it."),
+  cmdline = scalar(kernel_words.parse, "What the kernel's command line needs; run adds it."),
   agent = scalar(agent, "Whether the guest runs the agent that `banger-lua exec` talks to; { port = N } for vsock."),
   overlay = scalar(overlay, "Where writes go, the root file system being read-only."),
   autologin = scalar(boolean, "Whether the console is root's without a password."),

@@ -3,14 +3,13 @@
 local core = require "banger.core"
 local json = require "banger.json"
 local kernel = require "banger.machine.kernel"
+local kernel_words = require "banger.kernel_words"
 
 local M = {}
 
 local RECORD, RECORD_LIMIT = "/.banger/build.json", 16 << 20
 -- The kernel's own list, and banger-init.
 local INITS = { "/sbin/init", "/etc/init", "/bin/init", "/.banger/init", "/bin/sh" }
--- What the kernel takes in all.
-local WORDS_LIMIT = 1024
 
 ---@class banger.boot_facts
 ---@field arch? string # nil where nothing tells
@@ -35,13 +34,13 @@ end
 local function words_of(record, path)
   local words, size = {}, 0
   for i, word in ipairs(type(record.cmdline) == "table" and record.cmdline or {}) do
-    if type(word) ~= "string" or word == "" or word:find "[%c%s\"\127-\255]" then
+    if not kernel_words.is_word(word) then
       core.error("layer", ("%s: %s: cmdline: entry %d is no word for a kernel's command line"):format(path, RECORD, i))
     end
     words[i], size = word, size + #word + 1
   end
-  if size > WORDS_LIMIT then
-    core.error("layer", ("%s: %s: cmdline has %d bytes; at most %d are accepted"):format(path, RECORD, size, WORDS_LIMIT))
+  if size > kernel_words.LIMIT then
+    core.error("layer", ("%s: %s: cmdline has %d bytes; at most %d are accepted"):format(path, RECORD, size, kernel_words.LIMIT))
   end
   return words
 end
