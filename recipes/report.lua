@@ -20,6 +20,7 @@ local size = require "banger.size"
 local source = require "banger.source"
 
 local parser = argparse("banger-lua report", "Make a page of HTML to look at what takes the space in an image.")
+inspect.target(parser)
 parser:option("-o --output", "The page to write; - for stdout."):argname "FILE"
 parser:option("--title", "What stands at its top; default: the image's name."):argname("TEXT"):convert(cli.text("--title", 200))
 inspect.options(parser, { layer = true })
