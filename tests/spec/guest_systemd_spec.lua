@@ -122,7 +122,8 @@ describe("an image with systemd", function()
       "masks: symlink /etc/systemd/system/systemd-networkd-wait-online.service -> /dev/null",
       "masks: symlink /etc/systemd/system/proc-sys-fs-binfmt_misc.automount -> /dev/null",
     }, (prepare {
-      file(LIB .. "systemd-firstboot.service", "[Unit]\n"), file(LIB .. "proc-sys-fs-binfmt_misc.automount", "[Unit]\n"), file(LIB .. "systemd-networkd-wait-online.service", "[Unit]\n"),
+      file(LIB .. "systemd-firstboot.service", "[Unit]\n"), file(LIB .. "proc-sys-fs-binfmt_misc.automount", "[Unit]\n"),
+      file(LIB .. "systemd-networkd-wait-online.service", "[Unit]\n"),
       link("/etc/systemd/system/systemd-networkd-wait-online.service", LIB .. "systemd-networkd-wait-online.service"),
       file(LIB .. "systemd-binfmt.service", "[Unit]\n"), link("/etc/systemd/system/systemd-binfmt.service", "/dev/null"),
     }))
