@@ -23,6 +23,7 @@ local parser = argparse("banger-lua report", "Make a page of HTML to look at wha
 inspect.target(parser)
 parser:option("-o --output", "The page to write; - for stdout."):argname "FILE"
 parser:option("--title", "What stands at its top; default: the image's name."):argname("TEXT"):convert(cli.text("--title", 200))
+parser:flag("--no-image-recipes", "Of a reference: leave out what image recipes add to it.")
 inspect.options(parser, { layer = true })
 local options = cli.parse(parser, { ... })
 
@@ -37,11 +38,26 @@ if output and output ~= "-" then
   models.check_output(output)
 end
 
--- 2. What is known of the image. What pull would add is what image recipes for this reference say, too.
+-- 2. What is known of the image. What pull would add is found out as pull does, with the image recipes
+--    that are for this reference; the tree that they change is not kept.
 local function plan_for(image, rootfs)
-  local recipes = image_recipe.load(options.target, { globals = cli.recipe_globals(banger) })
-  local settings = recipes:settings()
-  return guest.prepare(rootfs, image_recipe.config(image.config, settings), settings)
+  local function inject(entries)
+    banger.inject(rootfs, entries)
+  end
+  local recipes = image_recipe.load(options.target, {
+    only_named = options.no_image_recipes, globals = cli.recipe_globals(banger),
+  })
+  local build = { image = image, recipes = recipes, settings = recipes:settings() }
+  recipes:call("after_resolve", build)
+  recipes:call("after_flatten", rootfs, build)
+  build.settings = recipes:settings()
+  recipes:close()
+  local files = recipes:put_files(rootfs, inject)
+  build.guest = guest.prepare(rootfs, image_recipe.config(image.config, build.settings), build.settings)
+  recipes:extend(rootfs, build)
+  recipes:change_plan(rootfs, build)
+  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
+  return build.guest
 end
 
 local function reference()

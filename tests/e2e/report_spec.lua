@@ -104,6 +104,19 @@ describe("what is written", function()
     assert.same({ "/usr", "/odd", "/etc", "/.banger", "/bin" }, { table.unpack(labels, 1, 5) })
   end)
 
+  it("has what an image recipe adds, unless it is told not to", function()
+    local home = scratch:mkdir "home"
+    sh.check("mkdir -p " .. sh.quote(home .. "/banger/recipes"))
+    sh.write_file(home .. "/banger/recipes/all.lua", 'match = "oci:*"\ninject = { ["/etc/motd"] = "hello\\n" }\n')
+    local function entries(...)
+      local made, found = run({ "report", ref, "--json", ... }, "XDG_CONFIG_HOME=" .. sh.quote(home)), nil
+      for _, entry in ipairs(cjson.decode(made.out).plan.entries) do found = entry.path == "/etc/motd" and entry or found end
+      return found and { found.item, found.by }
+    end
+    assert.same({ "inject", "all" }, entries())
+    assert.is_nil(entries "--no-image-recipes")
+  end)
+
   it("replaces an older page, through a link too, and nothing else", function()
     local older, link, dir = scratch:fresh ".html", scratch:fresh ".html", scratch:mkdir "dir"
     sh.write_file(older, "<!doctype html>old")
@@ -301,6 +314,19 @@ describe("in a browser", function()
     assert.same({}, seen[15])
   end)
 
+  it("shows which files are a layer's while the pointer is on it", function()
+    local FAINT = "return [...document.querySelectorAll('#map .faint')].map(c => c.getAttribute('aria-label').split(', ')[0]).sort()"
+    local seen = browse(open(page), { "size", 1400, 900 }, settled "return", { "hover", "#legend li:nth-child(2) .name" }, FAINT,
+      { "hover", "#legend li:nth-child(3) .name" }, FAINT, { "hover", "h1" }, FAINT, { "console" })
+    assert.same({ "/bin/app", "/etc/app.conf", "/usr/lib/libbig.so", "/usr/lib/libsmall.so", "/var/cache/old.deb" }, seen[5])
+    assert.same({
+      "/bin/app", "/etc/app.conf", "/odd/<!--<script>", "/odd/</script><script>window.hacked=1<",
+      "/odd/<img src=x onerror=window.hacked=1>", "/odd/\\x1b[31m\\x0a", "/usr/lib/libbig.so", "/usr/lib/libsmall.so",
+      "/usr/share/LibNotes.txt" }, seen[7])
+    assert.same({}, seen[9])
+    assert.same({}, seen[10])
+  end)
+
   it("leads from the list of what is wasted to the map", function()
     local seen = browse(open(page), { "size", 1400, 900 }, "document.querySelector('[data-path=\"/etc/app.conf\"]').click()", settled(ZOOMED),
       "return document.activeElement.getAttribute('aria-label')", { "console" })
@@ -334,6 +360,22 @@ describe("in a browser", function()
     assert.same({ "/usr", "/odd", "/etc" }, seen[3])
     assert.same({ "What takes the space", "What was added", "About" }, seen[4])
     assert.equal("web.ext4", seen[5])
+    assert.same({}, seen[6])
+  end)
+
+  it("colours a directory by the layer that has most of it", function()
+    local layout, mixed = scratch:path "mixed", scratch:fresh ".html"
+    oci.write(layout, { tag = "t", layers = {
+      { tar = tar.archive { tar.dir "mix/", tar.file("mix/largest", bytes(50000)), tar.dir "gone/", tar.file("gone/a", bytes(40000)) } },
+      { tar = tar.archive { tar.file("mix/b", bytes(30000)), tar.file("mix/c", bytes(30000)), tar.file("gone/b", bytes(45000)) } },
+      { tar = tar.archive { tar.file(".wh.gone", "") } },
+    } })
+    assert.equal(0, run({ "report", "-q", "oci:" .. layout, "-o", mixed }).code)
+    local LABELS = "return [...document.querySelectorAll('#map .box')].map(c => c.getAttribute('aria-label')).sort()"
+    local seen = browse(open(mixed), { "size", 1400, 900 }, settled(LABELS), "document.querySelector('#legend input[data-group=\"1\"]').click()",
+      settled(LABELS), { "console" })
+    assert.same({ "/gone, directory, removed, 0 files, 83.0 KiB, 43.6 %, layer 2", "/mix, directory, 3 files, 107.4 KiB, 56.4 %, layer 2" }, seen[3])
+    assert.same({ "/gone, directory, removed, 0 files, 83.0 KiB, 63.0 %, layer 2", "/mix, directory, 1 file, 48.8 KiB, 37.0 %, layer 1" }, seen[5])
     assert.same({}, seen[6])
   end)
 end)

@@ -84,38 +84,52 @@
   const lost = new Float64Array(count); // of the value: hidden by later layers
   const lead = new Int16Array(count);  // the group that has most of it
 
-  const HIDDEN_WEIGHT = 2 ** 52;
   const isLost = (i) => value[i] > 0 && lost[i] === value[i];
 
   function sums() {
-    // Of the largest child's lead: near enough. What is hidden leads only where nothing else is.
-    const share = new Float64Array(count);
-    value.fill(0); files.fill(0); lost.fill(0); lead.fill(-1);
+    value.fill(0); files.fill(0); lost.fill(0);
     for (let i = count - 1; i >= 0; i--) {
       if (kinds[i] === "a") addFolded(i);
       else if (kinds[i] === "w") value[i] = lost[i] = visible[HIDDEN] ? size[i] : 0;
       else if (!isDir(i) && (group[i] < 0 || visible[group[i]])) { value[i] = size[i]; files[i] = 1; }
-      if (!isDir(i) && kinds[i] !== "a") lead[i] = group[i];
       if (i === 0) break;
       const p = parent[i];
       value[p] += value[i];
       files[p] += files[i];
       lost[p] += lost[i];
-      const weight = value[i] > lost[i] ? value[i] - lost[i] + HIDDEN_WEIGHT : value[i];
-      if (lead[i] >= 0 && value[i] > 0 && weight > share[p]) { share[p] = weight; lead[p] = lead[i]; }
     }
+    leads();
   }
 
   function addFolded(i) {
-    let most = -1;
     for (const [g, number, bytes] of folded.get(i)) {
-      const on = g < 0 ? visible[HIDDEN] : visible[g];
-      if (!on) continue;
+      const hidden = g === -2;   // -1: no layer is known
+      if (hidden ? !visible[HIDDEN] : g >= 0 && !visible[g]) continue;
       value[i] += bytes;
-      if (g < 0) lost[i] += bytes;
-      if (g >= 0) files[i] += number;
-      if (g >= 0 && bytes > most) { most = bytes; lead[i] = g; }
+      if (hidden) lost[i] += bytes; else files[i] += number;
     }
+  }
+
+  // One group after the other, so that it takes no table of nodes by groups. What is hidden
+  // leads only where there is nothing else.
+  function leads() {
+    const most = new Float64Array(count), share = new Float64Array(count);
+    lead.fill(-1);
+    for (let g = 0; g < HIDDEN; g++) {
+      if (!visible[g] && !visible[HIDDEN]) continue;
+      share.fill(0);
+      for (let i = count - 1; i >= 0; i--) {
+        if (kinds[i] === "a") share[i] = foldedOf(i, g);
+        else if (!isDir(i) && group[i] === g) { share[i] = value[i]; lead[i] = g; }
+        if (i > 0 && (kinds[i] !== "w" || isLost(parent[i]))) share[parent[i]] += share[i];
+        if (share[i] > most[i]) { most[i] = share[i]; lead[i] = g; }
+      }
+    }
+  }
+
+  function foldedOf(i, g) {
+    const own = visible[g] && folded.get(i).find((sum) => sum[0] === g);
+    return own ? own[2] : 0;
   }
 
   // ---- words ----------------------------------------------------------------------------------
@@ -284,8 +298,8 @@
     if (w > 40 && h > 15) {
       const text = i < 0 ? number(item.number) + " smaller" : kinds[i] === "a" ? "small files" : names[i] + (isDir(i) ? "/" : "");
       cell.append(element("span", "name", text));
-      if (h > 31 && w > 48) {
-        const mark = i >= 0 && lead[i] >= 0 && data.noun === "layer" ? " · " + data.groups[lead[i]].label : "";
+      if (h > 31 && w > 68) {
+        const mark = w > 92 && i >= 0 && lead[i] >= 0 && data.noun === "layer" ? " · " + data.groups[lead[i]].label : "";
         cell.append(element("span", "size", bytes(item.value) + mark));
       }
     }
@@ -573,10 +587,19 @@
 
   function toneKey(g) { return data.groups[g].tone; }
 
+  // While the pointer is on a layer, the others step back.
+  function single(g) {
+    for (const { cell, node } of cells) {
+      if (!cell.classList.contains("leaf")) continue;
+      const belongs = g < 0 || (g === HIDDEN ? lost[node] > 0 : lead[node] === g && !isLost(node));
+      cell.classList.toggle("faint", !belongs);
+    }
+  }
+
   function legendRow(g) {
     const hidden = g === HIDDEN;
     const about = hidden ? { label: "", name: "hidden by later layers", bytes: data.hidden.bytes } : data.groups[g];
-    const item = element("li"), row = element("label"), box = element("input");
+    const item = element("li", hidden ? "last" : null), row = element("label"), box = element("input");
     box.type = "checkbox";
     box.checked = visible[g];
     box.dataset.group = hidden ? "hidden" : String(g);
@@ -602,6 +625,8 @@
       changed();
     });
     item.append(alone);
+    item.addEventListener("pointerenter", () => single(g));
+    item.addEventListener("pointerleave", () => single(-1));
     return item;
   }
 

@@ -11,6 +11,7 @@ M.BUDGET = 2700000
 
 -- A letter for each kind of node; report.js knows them. `g` is a directory that is gone, `w`
 -- what a later layer hides, `a` what is folded together.
+local HIDDEN = -2 -- what is folded of `w`, in the place of a group
 local LETTERS = { dir = "d", file = "f", symlink = "l" }
 
 ---@class banger.html.node
@@ -122,7 +123,7 @@ function Builder:sum()
 end
 
 local function fold(keeper, node)
-  local group = node.kind == "w" and -1 or node.group
+  local group = node.kind == "w" and HIDDEN or node.group
   keeper.folded = keeper.folded or {}
   local sum = keeper.folded[group] or { count = 0, bytes = 0 }
   keeper.folded[group] = sum
