@@ -6,6 +6,7 @@ local Plan = require "banger.guest.plan"
 local program = require "banger.guest.program"
 local rc_image = require "banger.guest.rc_image"
 local systemd_image = require "banger.guest.systemd_image"
+local sorted = require "banger.sorted"
 local udev = require "banger.guest.udev"
 
 local M = { detect_init = program.detect, systemd = require "banger.guest.systemd" }
@@ -139,7 +140,7 @@ function M.is_overlay(text)
 end
 
 local function check(options)
-  for _, name in ipairs(Plan.sorted(options.items or {})) do
+  for _, name in ipairs(sorted(options.items or {})) do
     local known, message = M.check_item(name)
     if not known then
       refuse("%s", message)

@@ -9,6 +9,7 @@ local nearest = require "banger.nearest"
 local recipe_path = require "banger.recipe"
 local reference = require "banger.reference"
 local sandbox = require "banger.image_recipe.sandbox"
+local sorted = require "banger.sorted"
 
 local M = {}
 
@@ -169,15 +170,6 @@ function Loader:add_matching(ref)
   end
 end
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 function Loader:check_variables()
   local known = {}
   for _, recipe in ipairs(self.list) do
@@ -185,7 +177,7 @@ function Loader:check_variables()
       known[#known + 1], known[variable.name] = variable.name, true
     end
   end
-  for _, name in ipairs(sorted_names(self.variables)) do
+  for _, name in ipairs(sorted(self.variables)) do
     if not known[name] then
       local near = nearest(name, known)
       local hint = #known == 0 and "the recipes that apply have no variables"
@@ -279,12 +271,11 @@ local function take_lists(settings, values)
   table.move(values.debugfs or {}, 1, #(values.debugfs or {}), #settings.debugfs + 1, settings.debugfs)
 end
 
-local function sorted_pairs(map)
+local function assignments(map)
   local list = {}
-  for name, value in pairs(map) do
-    list[#list + 1] = ("%s=%s"):format(name, value)
+  for i, name in ipairs(sorted(map)) do
+    list[i] = ("%s=%s"):format(name, map[name])
   end
-  table.sort(list)
   return list
 end
 
@@ -299,7 +290,7 @@ function Recipes:settings()
     take_scalars(settings, recipe.values)
     take_lists(settings, recipe.values)
   end
-  settings.environment = sorted_pairs(settings.environment)
+  settings.environment = assignments(settings.environment)
   return settings
 end
 

@@ -32,18 +32,6 @@ function Plan.new(rootfs, items)
   return setmetatable({ rootfs = rootfs, entries = {}, warnings = {}, linked = {}, off = items or {}, item = "" }, Plan)
 end
 
----The keys of a table in their order.
----@param keyed table<string, any>
----@return string[]
-function Plan.sorted(keyed)
-  local keys = {}
-  for key in pairs(keyed) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys)
-  return keys
-end
-
 ---Whether an item is wanted; from now on entries belong to it.
 ---@param name string
 ---@return boolean

@@ -1,5 +1,6 @@
 ---What a recipe's after_plan left of the plan: entries as `inject` takes them. Pure.
 local nearest = require "banger.nearest"
+local sorted = require "banger.sorted"
 
 local M = {}
 
@@ -8,19 +9,10 @@ local FIELDS = {
   by = "string", mode = "integer", uid = "integer", gid = "integer", major = "integer", minor = "integer", mtime = "number", xattrs = "table",
 }
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map) do
-    names[#names + 1] = tostring(name)
-  end
-  table.sort(names)
-  return names
-end
-
 local function check_field(name, value)
   local wanted = FIELDS[name]
   if not wanted then
-    local near = nearest(name, sorted_names(FIELDS))
+    local near = nearest(tostring(name), sorted(FIELDS))
     return ("'%s' is no field of an entry%s"):format(name, near and ("; did you mean '%s'?"):format(near) or "")
   elseif wanted == "integer" and math.type(value) ~= "integer" or wanted ~= "integer" and type(value) ~= wanted then
     return ("%s: %s %s expected, not a %s"):format(name, wanted == "integer" and "an" or "a", wanted, type(value))
@@ -33,7 +25,7 @@ local function check(at, entry)
   elseif type(entry.path) ~= "string" then
     return ("entry %d has no path"):format(at)
   end
-  for _, name in ipairs(sorted_names(entry)) do
+  for _, name in ipairs(sorted(entry)) do
     local message = check_field(name, entry[name])
     if message then
       return ("%s: %s"):format(entry.path, message)

@@ -3,6 +3,7 @@
 local accounts = require "banger.accounts"
 local core = require "banger.core"
 local sandbox = require "banger.image_recipe.sandbox"
+local sorted = require "banger.sorted"
 
 local M = {}
 
@@ -131,15 +132,6 @@ function Files:add_link(path, target, owner)
   self.entries[#self.entries].mode = nil
 end
 
-local function sorted_names(map)
-  local names = {}
-  for name in pairs(map or {}) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
-
 -- A pattern of the paths in a directory: * stops at a slash, ** does not.
 local function compile(glob)
   local pattern = glob:gsub("%p", "%%%0"):gsub("%%%*%%%*", "\1"):gsub("%%%*", "[^/]*"):gsub("\1", ".*")
@@ -150,7 +142,7 @@ end
 -- itself counts most.
 function Files:of_pattern(patterns, path)
   local found
-  for _, name in ipairs(sorted_names(patterns)) do
+  for _, name in ipairs(sorted(patterns)) do
     if path == name or path:find(compile(name)) then
       found = patterns[name]
       self.used[name] = true
@@ -162,7 +154,7 @@ end
 -- What names nothing is misspelt.
 function Files:check_patterns(path, want)
   for _, key in ipairs { "modes", "owners" } do
-    for _, name in ipairs(sorted_names(want[key])) do
+    for _, name in ipairs(sorted(want[key])) do
       if not self.used[name] then
         sandbox.fail(self.recipe, "inject", { path, key, name }, ("%s: %s: nothing in %s goes to '%s'"):format(path, key, want.dir, name))
       end
@@ -463,7 +455,7 @@ end
 
 local function add_injected(files, of_accounts)
   local inject = files.recipe.values.inject
-  for _, path in ipairs(sorted_names(inject)) do
+  for _, path in ipairs(sorted(inject)) do
     if (IS_ACCOUNT_FILE[path] or false) == of_accounts then
       files:inject(path, inject[path])
     end

@@ -3,6 +3,7 @@
 local core = require "banger.core"
 local nearest = require "banger.nearest"
 local schema = require "banger.image_recipe.schema"
+local sorted = require "banger.sorted"
 
 local M = {}
 
@@ -157,11 +158,7 @@ end
 
 -- What a recipe makes of a loop is the same every time.
 local function in_order(shown, store)
-  local names, at = {}, 0
-  for name in pairs(store) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names, at = sorted(store), 0
   return function()
     at = at + 1
     if names[at] ~= nil then

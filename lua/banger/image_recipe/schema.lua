@@ -4,6 +4,7 @@ local kernel_words = require "banger.kernel_words"
 local nearest = require "banger.nearest"
 local platform = require "banger.platform"
 local size = require "banger.size"
+local sorted = require "banger.sorted"
 
 local M = {}
 
@@ -124,32 +125,15 @@ local function is_list(value)
   return count == #value
 end
 
--- The names in a table in an order of their own, so that of two mistakes always the
--- same is told.
-local function sorted_names(value)
-  local names = {}
-  for name in pairs(value) do
-    names[#names + 1] = name
-  end
-  table.sort(names, function(a, b)
-    return tostring(a) < tostring(b)
-  end)
-  return names
-end
-
 -- A table of named fields.
 local function record(fields, required)
-  local names = {}
-  for name in pairs(fields) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
+  local names = sorted(fields)
   return function(value)
     if type(value) ~= "table" then
       return nil, ("a table expected, not %s"):format(kind_of(value))
     end
     local out = {}
-    for _, name in ipairs(sorted_names(value)) do
+    for _, name in ipairs(sorted(value)) do
       if not fields[name] then
         return nil, M.unknown(name, names), { name }
       end
@@ -169,7 +153,7 @@ local function record(fields, required)
 end
 
 local function not_a_list(value)
-  for _, name in ipairs(sorted_names(value)) do
+  for _, name in ipairs(sorted(value)) do
     if type(name) == "string" then
       return ("a list expected, not a table with '%s': { { %s = ... } } is a list of one"):format(name, name)
     end
@@ -218,7 +202,7 @@ local function map_of(check_name, check)
       return nil, ("a table expected, not %s"):format(kind_of(value))
     end
     local out = {}
-    for _, name in ipairs(sorted_names(value)) do
+    for _, name in ipairs(sorted(value)) do
       local item = value[name]
       local named, message = check_name(name)
       if named == nil then
