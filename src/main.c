@@ -163,7 +163,8 @@ int main_report(lua_State *L, int status, bool prefix)
 		lua_remove(L, -2);
 		name = prefix ? "banger-lua" : NULL;
 	}
-	if (lua_isstring(L, -1))
+	/* Whoever closed the pipe has seen enough: other tools say nothing then either. */
+	if (lua_isstring(L, -1) && code != 128 + SIGPIPE)
 		print_message(name, lua_tostring(L, -1));
 	lua_pop(L, 1);
 	return code;
