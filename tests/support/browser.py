@@ -50,14 +50,21 @@ class Browser:
                 port = found.group(1)
                 break
         if not port:
+            self.stop()
             raise SystemExit("chromedriver did not start")
         self.base = f"http://127.0.0.1:{port}"
         flags = FLAGS + [f"--window-size={width},{height}", f"--user-data-dir={self.home}/profile"]
-        answer = self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
+        try:
+            answer = self.new_session(flags)
+        except BaseException:
+            self.stop()
+            raise
+        self.base += "/session/" + answer["sessionId"]
+
+    def new_session(self, flags):
+        return self.call("POST", "/session", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": {"args": flags, "perfLoggingPrefs": {"enableNetwork": True}},
             "goog:loggingPrefs": {"performance": "ALL", "browser": "ALL"}}}})
-        self.base += "/session/" + answer["sessionId"]
-        self.performance = []
 
     def call(self, method, path, body=None):
         data = None if method == "GET" else json.dumps(body or {}).encode()
@@ -76,9 +83,12 @@ class Browser:
         try:
             self.call("DELETE", "")
         finally:
-            os.killpg(self.driver.pid, signal.SIGTERM)
-            self.driver.wait()
-            shutil.rmtree(self.home, ignore_errors=True)
+            self.stop()
+
+    def stop(self):
+        os.killpg(self.driver.pid, signal.SIGTERM)
+        self.driver.wait()
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def find(self, css):
         return self.call("POST", "/element", {"using": "css selector", "value": css})[ELEMENT]
@@ -122,6 +132,7 @@ class Browser:
 
     def do_size(self, width, height):
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.do_until(f"innerWidth === {width} && innerHeight === {height}")
 
     def do_media(self, scheme):
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -158,6 +169,7 @@ class Browser:
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with open(sys.argv[1], encoding="utf-8") as file:
         steps = json.load(file)
     width, height = (sys.argv[2:4] + [1400, 900])[:2] if len(sys.argv) > 3 else (1400, 900)
