@@ -103,7 +103,8 @@ $(B)/guest/banger-init-%: $(GUEST_SRC) $(wildcard src/guest/*.h) Makefile
 
 # ---- files compiled in ---------------------------------------------------------
 # One assembly file includes every module, recipe, guest program and part of the
-# report's page (d3-hierarchy too) byte for byte and ends in the table that src/bind/embedded.h declares.
+# report's page (d3-hierarchy too) byte for byte and ends in the table that
+# src/bind/embedded.h declares.
 EMBED_FILES := $(LUA_SRC) $(HTML_SRC) $(RECIPES) $(ARGPARSE) $(D3) $(GUEST_BIN)
 $(O)/gen/embedded.S: $(EMBED_FILES) Makefile
 	$(call say,GEN,$@)

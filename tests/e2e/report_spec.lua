@@ -25,7 +25,7 @@ local LAYERS = {
 }
 
 local scratch, ref, image, page, image_page
-local reason = need.program("chromium", "chromedriver", "python3")
+local reason = os.getenv "QUICK" and "QUICK is set" or need.program("chromium", "chromedriver", "python3")
 
 --- Runs banger-lua with words.
 local function run(words, before)
