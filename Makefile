@@ -35,7 +35,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 # ---- libraries, all through pkg-config -----------------------------------------
 # Lua and lua-cjson are linked in whole, so that the binary stands alone and C
 # modules find Lua's API in it. pkg-config runs once, when first needed.
-PKGS      := libarchive libcurl libcrypto libisal libzstd ext2fs com_err
+PKGS      := libarchive libcurl libcrypto libisal libzstd ext2fs com_err libedit
 LUA_PKGS  := lua5.4 lua5.4-cjson
 PKGCONFIG ?= pkg-config
 pkg_flags  = $(eval pkg_flags := $(shell $(PKGCONFIG) --cflags $(PKGS) $(LUA_PKGS)))$(pkg_flags)
@@ -53,8 +53,8 @@ ALL_CFLAGS = $(CPPFLAGS_ALL) $(WARN) $(CFLAGS) $(SANFLAGS) -pthread
 ALL_LDFLAGS = $(LDFLAGS) $(SANFLAGS) -pthread
 
 # ---- sources -------------------------------------------------------------------
-ROOM_SRC := $(filter-out src/guest/%,$(sort $(wildcard src/*/*.c)))
-MAIN_SRC := src/main.c src/repl.c
+ROOM_SRC := $(filter-out src/guest/% src/repl/%,$(sort $(wildcard src/*/*.c)))
+MAIN_SRC := src/main.c $(sort $(wildcard src/repl/*.c))
 TEST_SRC := $(sort $(wildcard tests/c/test_*.c))
 LUA_SRC  := $(sort $(wildcard lua/banger/*.lua lua/banger/*/*.lua))
 HTML_SRC := $(sort $(foreach e,css html js,$(wildcard lua/banger/html/*.$(e))))

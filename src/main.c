@@ -16,7 +16,7 @@
 
 #include "base/interrupt.h"
 #include "bind/bind.h"
-#include "repl.h"
+#include "repl/repl.h"
 
 static const char *progname = "banger-lua";
 
@@ -31,6 +31,12 @@ static lua_State *volatile running;
 /* The one thread that touches Lua. */
 static pthread_t main_thread;
 
+/* When the first signal came; 0: none since main_catch_signals. */
+static struct timespec first_signal;
+
+/* Whether a person is at a prompt, to which a stopped chunk returns. */
+static volatile sig_atomic_t at_prompt;
+
 static void stop(lua_State *L, lua_Debug *ar)
 {
 	struct err err;
@@ -39,6 +45,21 @@ static void stop(lua_State *L, lua_Debug *ar)
 	lua_sethook(L, NULL, 0, 0);
 	if (interrupt_check(&err) < 0)
 		bind_raise(L, &err);
+}
+
+/* The chunk caught the error and went on: from now on nothing of it runs, until the
+ * prompt's own code does. Only for instructions: C functions return through here. */
+static void stop_again(lua_State *L, lua_Debug *ar)
+{
+	static const char prompt[] = "@lua/banger/repl";
+	struct err err;
+
+	if (lua_getinfo(L, "S", ar) && strncmp(ar->source, prompt, strlen(prompt)) == 0) {
+		lua_sethook(L, NULL, 0, 0);
+		return;
+	}
+	err_set(&err, ERR_INTERRUPTED, "interrupted");
+	bind_raise(L, &err);
 }
 
 static void handle_signals(void (*handler)(int))
@@ -63,23 +84,27 @@ static int64_t elapsed_ms(const struct timespec *from, const struct timespec *to
  * made to be called here, but on Lua's own thread: a worker passes it on. */
 static void on_signal(int number)
 {
-	static struct timespec first;
 	struct timespec now;
+	bool again = false;
 
 	if (!pthread_equal(pthread_self(), main_thread)) {
 		pthread_kill(main_thread, number);
 		return;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (first.tv_sec == 0) {
-		first = now;
-	} else if (elapsed_ms(&first, &now) >= TWICE_MS) {
+	if (first_signal.tv_sec == 0) {
+		first_signal = now;
+	} else if (at_prompt && number == SIGINT && !interrupt_signal()) {
+		again = true;
+	} else if (elapsed_ms(&first_signal, &now) >= TWICE_MS) {
 		handle_signals(SIG_DFL);
 		raise(number);
 		return;
 	}
 	interrupt_request(number);
-	if (running)
+	if (running && again)
+		lua_sethook(running, stop_again, LUA_MASKCOUNT, 1);
+	else if (running)
 		lua_sethook(running, stop,
 			LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
@@ -89,10 +114,22 @@ void main_catch_signals(void)
 	struct sigaction hup;
 
 	sigaction(SIGHUP, NULL, &hup);
+	first_signal.tv_sec = 0;
 	handle_signals(on_signal);
 	signal(SIGXFSZ, SIG_IGN);      /* a file size limit is EFBIG then, and told */
 	if (hup.sa_handler == SIG_IGN) /* nohup */
 		signal(SIGHUP, SIG_IGN);
+}
+
+void main_begin_prompt(lua_State *L)
+{
+	(void)L;
+	at_prompt = 1;
+	if (running)
+		lua_sethook(running, NULL, 0, 0);
+	if (interrupt_signal() == SIGINT)
+		interrupt_clear();
+	main_catch_signals();
 }
 
 /* Half-made files are removed by closing what holds them. A signal that comes
@@ -100,6 +137,7 @@ void main_catch_signals(void)
 static void close_state(lua_State *L)
 {
 	running = NULL;
+	lua_sethook(L, NULL, 0, 0);
 	lua_close(L);
 }
 
@@ -170,12 +208,33 @@ int main_report(lua_State *L, int status, bool prefix)
 	return code;
 }
 
+#define DEBUG_ON_ERROR "banger.debug_on_error" /* in the registry */
+
+/* The stack and all handles are still there: let a person look, where that was asked
+ * for. Without a terminal this does nothing. */
+static void debug_error(lua_State *L)
+{
+	if (lua_getfield(L, LUA_REGISTRYINDEX, DEBUG_ON_ERROR) == LUA_TNIL) {
+		lua_pop(L, 1);
+		return;
+	}
+	lua_getglobal(L, "require");
+	lua_pushliteral(L, "banger.repl.debugger");
+	if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+		lua_getfield(L, -1, "post_mortem");
+		lua_pushvalue(L, 1);
+		lua_pcall(L, 1, 0, 0);
+	}
+	lua_settop(L, 1);
+}
+
 /* Strings get a traceback. Errors of the world go through as they are, and
  * other objects that know how to print themselves as what they print. */
 static int handle_message(lua_State *L)
 {
 	const char *message = lua_tostring(L, 1);
 
+	debug_error(L);
 	if (!message) {
 		if (bind_is_error(L, 1))
 			return 1;
@@ -206,7 +265,8 @@ struct options {
 	bool show_version; /* Lua's */
 	bool no_env;
 	bool has_code; /* -e was given */
-	int script;    /* index of the script in argv; argc when there is none */
+	bool debug_on_error;
+	int script; /* index of the script in argv; argc when there is none */
 };
 
 static void print_usage(FILE *out)
@@ -223,6 +283,8 @@ static void print_usage(FILE *out)
 		"  -W        turn warnings on\n"
 		"  -h        show this help and exit (also --help)\n"
 		"  --version show the version of banger-lua and exit\n"
+		"  --debug-on-error\n"
+		"            look around at an error that nobody catches (so does -i)\n"
 		"  --        stop handling options\n"
 		"  -         stop handling options and execute stdin\n"
 		"A script is a file. Any other name is a recipe: try '%s pull --help'.\n",
@@ -261,7 +323,7 @@ static int parse_option(struct options *options, char **argv, int *i)
 		return refuse_option(option);
 	switch (option[1]) {
 	case 'i':
-		options->interactive = options->show_version = true;
+		options->interactive = options->show_version = options->debug_on_error = true;
 		return 0;
 	case 'v':
 		options->show_version = true;
@@ -284,6 +346,10 @@ static int parse_options(struct options *options, char **argv)
 		if (strcmp(argv[i], "--") == 0) {
 			i++;
 			break;
+		}
+		if (strcmp(argv[i], "--debug-on-error") == 0) {
+			options->debug_on_error = true;
+			continue;
 		}
 		if (parse_option(options, argv, &i) < 0)
 			return -1;
@@ -469,10 +535,10 @@ static int run_input(lua_State *L, const struct options *options, bool has_scrip
 		return EXIT_SUCCESS;
 	if (!options->interactive && !isatty(STDIN_FILENO))
 		return run_loaded(L, luaL_loadfile(L, NULL));
-	if (!options->show_version)
+	if (!options->show_version && !isatty(STDOUT_FILENO))
 		puts(LUA_COPYRIGHT);
-	repl_run(L);
-	return EXIT_SUCCESS;
+	fflush(stdout);
+	return repl_run(L);
 }
 
 /* ---- the process -------------------------------------------------------------- */
@@ -498,8 +564,13 @@ static void open_libraries(lua_State *L, const struct options *options)
 		lua_pushboolean(L, 1);
 		lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
 	}
+	if (options->debug_on_error) {
+		lua_pushboolean(L, 1);
+		lua_setfield(L, LUA_REGISTRYINDEX, DEBUG_ON_ERROR);
+	}
 	luaL_openlibs(L);
 	bind_open(L);
+	repl_open(L);
 	lua_getglobal(L, "os");
 	lua_pushcfunction(L, os_exit);
 	lua_setfield(L, -2, "exit");

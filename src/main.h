@@ -18,4 +18,9 @@ int main_report(lua_State *L, int status, bool prefix);
  * of code "interrupted"; a second one ends the process at once. */
 void main_catch_signals(void);
 
+/* A person is asked for a line: what ran before is over, and so is every request to stop
+ * it. From now on Ctrl-C never ends the process where it can be answered: the first stops
+ * what runs, further ones stop it again where it went on. */
+void main_begin_prompt(lua_State *L);
+
 #endif

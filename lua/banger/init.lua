@@ -84,6 +84,20 @@ function M.mkext4(rootfs, path, options)
   return core.mkext4(rootfs, path, copy)
 end
 
+---Stop here and look around: the prompt opens in the function that calls this, whose
+---variables can be read and set by their names. `:help` there lists what else it can do;
+---Ctrl-D goes on.
+---@example
+---```lua
+---for i, layer in ipairs(image.layers) do
+---  if not layer.diff_id then banger.breakpoint() end
+---end
+---```
+---Raises a plain error without a terminal.
+function M.breakpoint()
+  require("banger.repl.debugger").breakpoint()
+end
+
 -- The type bits of a mode, which debugfs sets together with the permissions.
 local type_bits = {
   fifo = tonumber("10000", 8),

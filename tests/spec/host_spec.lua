@@ -151,8 +151,9 @@ describe("at the prompt, as lua5.4:", function()
       pending "script is not installed"
       return
     end
-    local got = run("ours", [[printf '1 + 2\nos.exit(4)\n' | script -qefc lua /dev/null | tr -d '\r']])
-    assert.matches("\n> 3\n", got.out)
+    local got = run("ours", [[printf '1 + 2\nos.exit(4)\n' |
+      TERM=dumb HOME=$PWD script -qefc lua /dev/null | tr -d '\r']])
+    assert.matches("\n3\n", got.out)
   end)
 end)
 

@@ -341,7 +341,13 @@ end
 function M.call(recipe, act, ...)
   local chunk = "@" .. recipe.path
   local function handle(problem)
-    return rebuild(recipe, problem, current_line(chunk))
+    local rebuilt = rebuild(recipe, problem, current_line(chunk))
+    if debug.getregistry()["banger.debug_on_error"] then
+      local debugger = require "banger.repl.debugger"
+      debugger.post_mortem(problem)
+      debugger.mark(rebuilt)
+    end
+    return rebuilt
   end
   local result = table.pack(xpcall(act, handle, ...))
   if not result[1] then

@@ -390,7 +390,6 @@ function tree:close() end
 ---A tree in the making, with the staging file that becomes the image. When it is
 ---closed before `mkext4`, nothing of it stays.
 ---@class banger.rootfs: banger.tree
-
 local Rootfs = {}
 
 ---What the layers are called together: the digest of their diff_ids, as OCI has it.
@@ -851,6 +850,11 @@ local Agent = {}
 ---Run a command to its end. What it leaves behind is not waited for.
 ---@param command banger.agent_command
 ---@return banger.agent_result
+---@example
+---```lua
+---local result = agent:run { "cat", "/proc/uptime", timeout = 10 }
+---if result.code == 0 then print(result.out) end
+---```
 ---Raises `io` (too much output, too late), `network`, `interrupted`; after these the
 ---connection is closed and the command hung up. `usage` for more than 64 KiB of arguments.
 function Agent:run(command) end
@@ -859,17 +863,29 @@ function Agent:run(command) end
 ---not at all, and replaces a file that is there.
 ---@param from string # on the host
 ---@param guest string
+---@example
+---```lua
+---agent:put("build/tool", "/usr/local/bin/tool")
+---```
 ---Raises `not_found`, `usage` (not a regular file), `io` (with the machine's words), `network`, `interrupted`.
 function Agent:put(from, guest) end
 
 ---Copy a file of the machine to the host, with its mode but for setuid, setgid and
 ---sticky. It appears whole or not at all.
 ---@param guest string
----@param from string # on the host
+---@param to string # on the host
+---@example
+---```lua
+---agent:get("/var/log/messages", "messages")
+---```
 ---Raises `not_found`, `io`, `network`, `interrupted`.
 function Agent:get(guest, to) end
 
 ---Close the connection; more than once is fine.
+---@example
+---```lua
+---agent:close()
+---```
 function Agent:close() end
 
 ---Make a directory of a name that nothing has, which is this user's alone.

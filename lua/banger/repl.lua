@@ -1,0 +1,437 @@
+---The prompt on a terminal: reads chunks, runs them, prints what they give. Without a
+---terminal src/repl/repl.c does what `lua -i` does.
+local complete = require "banger.repl.complete"
+local core = require "banger.core"
+local format = require "banger.repl.format"
+local frames = require "banger.repl.frames"
+local help = require "banger.repl.help"
+local recipe = require "banger.recipe"
+local text = require "banger.repl.text"
+
+local M = {}
+
+---@class banger.session
+---@field env table # what chunks run in
+---@field scope banger.scope # for completion
+---@field prompt fun(first: boolean): string
+---@field commands table<string, fun(rest: string): any?> # by name, without the colon; what they return ends the session
+---@field arguments? fun(): table # what `...` is, with n
+---@field keep fun(value: any) # remembers the last value
+
+-- ---- the terminal ------------------------------------------------------------------
+
+local terminal -- { editor=, out=, fd=, session= }, once it is open
+
+local SIGINT = 2
+
+local function ignore_environment()
+  return debug.getregistry().LUA_NOENV
+end
+
+local function history_path()
+  local state = os.getenv "XDG_STATE_HOME"
+  if not state or state:sub(1, 1) ~= "/" then
+    local home = os.getenv "HOME"
+    state = home and home ~= "" and home .. "/.local/state"
+  end
+  return state and state .. "/banger/history"
+end
+
+local function width()
+  return core.host.columns(terminal.fd) or 80
+end
+
+local function has_colour()
+  local no_colour, kind = os.getenv "NO_COLOR", os.getenv "TERM"
+  return (not no_colour or no_colour == "") and kind ~= nil and kind ~= "" and kind ~= "dumb"
+end
+
+---Write to the person at the terminal.
+---@param ... string
+---@example
+---```lua
+---repl.write("breakpoint\n")
+---```
+function M.write(...)
+  terminal.out:write(...)
+  terminal.out:flush()
+end
+
+---Write something that is said, not asked for, in its colour.
+---@param words string # lines
+---@param style? "error"|"dim"|"strong"
+---@example
+---```lua
+---repl.say("no such variable\n", "error")
+---```
+function M.say(words, style)
+  local code = has_colour() and ({ error = "31", dim = "2", strong = "1" })[style]
+  if words ~= "" then
+    M.write(code and ("\27[%sm"):format(code) or "", words, code and "\27[0m" or "")
+  end
+end
+
+---Print a value as results are.
+---@param value any
+---@param brief? boolean # default false
+---@return string
+---@example
+---```lua
+---repl.write(repl.format(image), "\n")
+---```
+function M.format(value, brief)
+  local options = { width = width(), colour = has_colour() }
+  if brief then
+    options.depth, options.items, options.bytes = 2, 10, 200
+  end
+  return format.value(value, options)
+end
+
+-- A history that cannot be had is no reason not to start.
+local function open_editor(fd)
+  local options = { terminal = os.getenv "TERM", fd = fd, history = history_path() }
+  options.complete = function(before)
+    local session = terminal.session
+    return complete.complete((session.typed or "") .. before, session.scope, width())
+  end
+  local editor = require "banger.editor"
+  local ok, opened = pcall(editor.open, options)
+  if ok then
+    return opened
+  end
+  io.stderr:write("banger-lua: ", tostring(opened), "\n")
+  options.history = nil
+  return editor.open(options)
+end
+
+---Whether a person can be talked to: on stdin, and on stdout or stderr.
+---@return boolean
+---@example
+---```lua
+---if not repl.has_terminal() then error "no terminal" end
+---```
+function M.has_terminal()
+  return core.host.isatty(0) and (core.host.isatty(1) or core.host.isatty(2))
+end
+
+local function open_terminal()
+  if terminal then
+    return false
+  end
+  local fd = core.host.isatty(1) and 1 or 2
+  terminal = { fd = fd, out = fd == 1 and io.stdout or io.stderr }
+  terminal.editor = open_editor(fd)
+  return true
+end
+
+-- ---- errors -------------------------------------------------------------------------
+
+local function is_interrupted(problem)
+  return core.is_error(problem) and problem.code == "interrupted" and (problem.signal or SIGINT) == SIGINT
+end
+
+-- Signals to leave, and what a session is left with, are no errors to show.
+local function must_pass(problem)
+  return core.is_error(problem) and problem.code == "interrupted" and not is_interrupted(problem)
+    or type(problem) == "table" and rawget(problem, "leave_session") ~= nil
+end
+
+---What an error says, escaped.
+---@param problem any
+---@return string
+---@example
+---```lua
+---repl.message(setmetatable({}, { __tostring = function() return "mine" end }))  --> "mine"
+---```
+function M.message(problem)
+  local meta = debug.getmetatable(problem)
+  if type(problem) ~= "string" and type(problem) ~= "number" and not (type(meta) == "table" and rawget(meta, "__tostring")) then
+    return ("(error object is a %s value)"):format(type(problem))
+  end
+  local ok, said = pcall(tostring, problem)
+  return ok and text.escape(said, "\n\t") or "(error object that cannot be printed)"
+end
+
+local function show_error(problem, trace)
+  if is_interrupted(problem) then
+    return M.say("\ninterrupted\n", "error") -- the terminal has shown ^C
+  end
+  M.say(M.message(problem) .. "\n", "error")
+  if trace and trace ~= "" then
+    M.say("stack traceback:\n" .. trace, "dim")
+  end
+end
+
+-- ---- reading -------------------------------------------------------------------------
+
+local function remember(entry)
+  local ok, problem = pcall(terminal.editor.remember, terminal.editor, entry)
+  if not ok and not terminal.history_failed then
+    terminal.history_failed = true
+    M.say(("the history is not kept: %s\n"):format(M.message(problem)), "dim")
+  end
+end
+
+local function compile(code, env)
+  return load(code, "=stdin", "t", env)
+end
+
+local function is_incomplete(message)
+  return message:sub(-5) == "<eof>"
+end
+
+-- A line that ends in a semicolon prints nothing.
+local function strip_semicolon(code)
+  local stripped = code:match "^(.-)%s*;[;%s]*$"
+  if stripped and complete.state(stripped) == "code" then
+    return stripped, true
+  end
+  return code, false
+end
+
+-- The chunk, and whether it is quiet; nil and a message when it does not compile.
+local function compile_typed(code, env)
+  local expression, quiet = strip_semicolon(code)
+  expression = expression:gsub("^%s*=", "") -- as Lua 5.2 had it
+  local chunk = compile("return " .. expression .. "\n", env)
+  if chunk and expression:find "%S" then
+    return chunk, quiet
+  end
+  local statements, message = compile(code, env)
+  return statements, not statements and message or false
+end
+
+-- A chunk of as many lines as it takes: its text, the function (or nil and a message), and whether it is quiet.
+local function read_chunk(session)
+  local code
+  while true do
+    terminal.session, session.typed = session, code and code .. "\n"
+    local line, why = terminal.editor:read(session.prompt(code == nil))
+    if not line and why == "dropped" then
+      return ""
+    elseif not line and not code then
+      return nil
+    elseif not line then -- the message says what is missing
+      remember(code)
+      return code, compile_typed(code, session.env)
+    end
+    code = code and code .. "\n" .. line or line
+    if code:find "^%s*:" then
+      remember(code)
+      return code
+    end
+    local chunk, quiet = compile_typed(code, session.env)
+    if chunk or not is_incomplete(quiet) then
+      if code:find "%S" then
+        remember(code)
+      end
+      return code, chunk, quiet
+    end
+  end
+end
+
+-- ---- running --------------------------------------------------------------------------
+
+local function print_results(session, results, quiet)
+  if results.n == 0 then
+    return
+  end
+  session.keep(results[1])
+  if not quiet then
+    M.write(format.values(results, { width = width(), colour = has_colour() }), "\n")
+  end
+end
+
+local function run_chunk(session, chunk, quiet)
+  local trace
+  local depth = frames.depth() + 1 -- and xpcall
+  local arguments = session.arguments and session.arguments() or { n = 0 }
+  local results = table.pack(xpcall(chunk, function(problem)
+    if not must_pass(problem) then
+      trace = frames.traceback(2, depth)
+    end
+    return problem
+  end, table.unpack(arguments, 1, arguments.n)))
+  if not results[1] then
+    if must_pass(results[2]) then
+      error(results[2], 0)
+    end
+    return show_error(results[2], not core.is_error(results[2]) and trace or results[2].code ~= "interrupted" and trace)
+  end
+  print_results(session, table.pack(table.unpack(results, 2, results.n)), quiet)
+end
+
+local function run_command(session, code)
+  local name, rest = code:match "^%s*:%s*([%w_]*)%s*(.-)%s*$"
+  local command = session.commands[name]
+  if command then
+    return command(rest)
+  end
+  local names = {}
+  for known in pairs(session.commands) do
+    names[#names + 1] = #known > 1 and ":" .. known or nil
+  end
+  table.sort(names)
+  M.say(("no command is named ':%s'; there are %s\n"):format(text.escape(name), table.concat(names, " ")), "error")
+end
+
+-- True and a value when the session is over.
+local function step(session)
+  local code, chunk, quiet = read_chunk(session)
+  if not code then
+    return true
+  elseif code:find "^%s*:" then
+    local result = run_command(session, code)
+    return result ~= nil, result
+  elseif chunk then
+    run_chunk(session, chunk, quiet)
+  elseif code:find "%S" then
+    M.say(text.escape(quiet, "\n\t") .. "\n", "error")
+  end
+  return false
+end
+
+---Talk until the person leaves. Errors are shown; signals to leave are raised.
+---@param session banger.session
+---@return any # what a command ended it with; nil after Ctrl-D
+---@example
+---```lua
+---local result = repl.talk(session)
+---```
+function M.talk(session)
+  local outer = terminal.session
+  while true do
+    local ok, over, result = pcall(step, session)
+    if not ok and must_pass(over) then
+      terminal.session = outer
+      error(over, 0)
+    elseif not ok then
+      pcall(show_error, over)
+    elseif over then
+      terminal.session = outer
+      return result
+    end
+  end
+end
+
+-- ---- the session at top level ------------------------------------------------------------
+
+---`help` as it is at the prompt.
+M.help = setmetatable({}, {
+  __tostring = function()
+    return "help() lists what there is; help(banger.mkext4) says all about one"
+  end,
+  __call = function(_, ...)
+    M.write(help.describe(width(), math.min(1, select("#", ...)), (...)))
+  end,
+})
+
+local function sorted_names(of)
+  local names = {}
+  for name in next, of do
+    if type(name) == "string" then
+      names[#names + 1] = name
+    end
+  end
+  return names
+end
+
+local function prompt_of(first)
+  local given = rawget(_G, first and "_PROMPT" or "_PROMPT2")
+  if given == nil then
+    return first and "> " or ">> "
+  end
+  return tostring(given)
+end
+
+-- The user's own file; what is wrong with it is said, no more.
+local function run_rc()
+  local home = not ignore_environment() and recipe.config_home()
+  local path = home and home .. "/banger/rc.lua"
+  if not path or not core.host.stat(path) then
+    return
+  end
+  local chunk, message = loadfile(path, "t", _G)
+  if not chunk then
+    return M.say(text.escape(message) .. "\n", "error")
+  end
+  local depth = frames.depth() + 1
+  local ok, problem = xpcall(chunk, function(problem)
+    return { problem = problem, trace = frames.traceback(2, depth) }
+  end)
+  if not ok then
+    show_error(problem.problem, problem.trace)
+  end
+end
+
+---Get a terminal ready: the editor, and the user's rc.lua when it is the first time.
+---@param welcome? string # to say first
+---@example
+---```lua
+---repl.open()
+---```
+function M.open(welcome)
+  if open_terminal() then
+    M.say(welcome or "", "dim")
+    run_rc()
+  end
+end
+
+---Give a session that is left from inside its value.
+---@param value any
+---@example
+---```lua
+---repl.leave "quit"
+---```
+function M.leave(value)
+  error({ leave_session = value }, 0)
+end
+
+local function talk_at_top()
+  local session = {
+    env = _G,
+    prompt = prompt_of,
+    scope = {
+      get = function(name)
+        return rawget(_G, name)
+      end,
+      names = function()
+        return sorted_names(_G)
+      end,
+    },
+    keep = function(value)
+      rawset(_G, "_", value)
+    end,
+    commands = {
+      help = function()
+        M.help()
+      end,
+      quit = function()
+        return "quit"
+      end,
+    },
+  }
+  session.commands.q = session.commands.quit
+  repeat
+    -- A debugger that is left by :quit comes back here.
+    local ok, result = pcall(M.talk, session)
+    if not ok and not (type(result) == "table" and rawget(result, "leave_session")) then
+      error(result, 0)
+    end
+  until ok
+end
+
+---The prompt, until the person leaves.
+---@example
+---```lua
+---require("banger.repl").run()
+---```
+function M.run()
+  rawset(_G, "banger", rawget(_G, "banger") or require "banger")
+  rawset(_G, "help", rawget(_G, "help") or M.help)
+  M.open(("banger-lua %s, %s: help() tells what there is, Ctrl-D leaves\n"):format(core.version, _VERSION))
+  M.at_top = true
+  talk_at_top()
+end
+
+return M

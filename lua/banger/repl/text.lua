@@ -1,0 +1,183 @@
+---Bytes as a terminal may have them, and numbers as people read them: pure.
+local M = {}
+
+local NAMED = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\27"] = "\\x1B" }
+
+-- Control characters, and those that turn text around.
+local function is_hidden(code)
+  return code < 32 or code == 127 or code >= 0x80 and code < 0xa0 or code >= 0x202a and code <= 0x202e
+    or code >= 0x2066 and code <= 0x2069 or code == 0x200e or code == 0x200f or code == 0x2028 or code == 0x2029
+end
+
+local function escape_character(character, code, keep)
+  if keep and keep:find(character, 1, true) then
+    return character
+  elseif not is_hidden(code) then
+    return character
+  elseif NAMED[character] then
+    return NAMED[character]
+  end
+  return code < 128 and ("\\x%02X"):format(code) or ("\\u{%X}"):format(code)
+end
+
+---A text without anything that a terminal would act on.
+---@param text string
+---@param keep? string # control characters that stay
+---@return string
+---@example
+---```lua
+---text.escape "a\27[1mb\n"  --> "a\\x1B[1mb\\n"
+---```
+function M.escape(text, keep)
+  if not text:find "[%c\128-\255]" then
+    return text
+  end
+  local parts, at = {}, 1
+  while at <= #text do
+    local length = utf8.len(text, at, at)
+    if length then
+      local code = utf8.codepoint(text, at)
+      local after = at + #utf8.char(code) -- not utf8.offset, which passes over stray bytes
+      parts[#parts + 1] = escape_character(text:sub(at, after - 1), code, keep)
+      at = after
+    else
+      parts[#parts + 1] = ("\\x%02X"):format(text:byte(at))
+      at = at + 1
+    end
+  end
+  return table.concat(parts)
+end
+
+---A text as Lua reads it, in double quotes.
+---@param text string
+---@return string
+---@example
+---```lua
+---text.quote 'say "hi"'  --> [["say \"hi\""]]
+---```
+function M.quote(text)
+  return '"' .. M.escape((text:gsub('[\\"]', "\\%0"))) .. '"'
+end
+
+---How many columns a text takes; close enough for layout.
+---@param text string
+---@return integer
+---@example
+---```lua
+---text.width "žluť"  --> 4
+---```
+function M.width(text)
+  return utf8.len(text) or #text
+end
+
+---A whole number with separators.
+---@param number integer
+---@return string
+---@example
+---```lua
+---text.count(13626)  --> "13,626"
+---```
+function M.count(number)
+  local digits = ("%d"):format(number)
+  local sign, rest = digits:match "^(%-?)(%d+)$"
+  rest = rest:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
+  return sign .. rest
+end
+
+---A number and what it counts, in its plural where that is due.
+---@param number integer
+---@param noun string
+---@param plural? string # default: an "s" more
+---@return string
+---@example
+---```lua
+---text.plural(2, "entry", "entries")  --> "2 entries"
+---```
+function M.plural(number, noun, plural)
+  return ("%s %s"):format(M.count(number), number == 1 and noun or plural or noun .. "s")
+end
+
+---Bytes in the largest unit that leaves at least 1, with two digits at least.
+---@param bytes integer
+---@return string
+---@example
+---```lua
+---text.size(1288490188)  --> "1.2 GiB"
+---text.size(945815552)   --> "902 MiB"
+---```
+function M.size(bytes)
+  local units, i, value = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" }, 0, bytes
+  while value >= 1023.5 and i < #units do
+    value, i = value / 1024, i + 1
+  end
+  if i == 0 then
+    return ("%d B"):format(bytes)
+  end
+  return (value < 9.95 and "%.1f %s" or "%.0f %s"):format(value, units[i])
+end
+
+---A mode's letters, as ls has them.
+---@param mode integer # permissions
+---@param type string # of a stat result
+---@return string
+---@example
+---```lua
+---text.mode(tonumber("4755", 8), "file")  --> "-rwsr-xr-x"
+---```
+function M.mode(mode, type)
+  local letters = {
+    ({ file = "-", dir = "d", symlink = "l", char = "c", block = "b", fifo = "p", socket = "s" })[type] or "?",
+  }
+  for i = 8, 0, -1 do
+    letters[#letters + 1] = mode >> i & 1 == 1 and ("xwr"):sub(i % 3 + 1, i % 3 + 1) or "-"
+  end
+  local function special(bit, at, letter)
+    if mode & bit ~= 0 then
+      letters[at] = letters[at] == "x" and letter or letter:upper()
+    end
+  end
+  special(2048, 4, "s")
+  special(1024, 7, "s")
+  special(512, 10, "t")
+  return table.concat(letters)
+end
+
+---A time, in UTC.
+---@param seconds integer # since 1970
+---@return string
+---@example
+---```lua
+---text.time(0)  --> "1970-01-01 00:00:00 UTC"
+---```
+function M.time(seconds)
+  local ok, result = pcall(os.date, "!%Y-%m-%d %H:%M:%S UTC", seconds)
+  return ok and result or ("%d seconds since 1970"):format(seconds)
+end
+
+---Words in columns, read downwards.
+---@param words string[]
+---@param width integer # of the terminal
+---@return string # lines, each with its newline
+---@example
+---```lua
+---text.columns({ "a", "b" }, 80)  --> "a  b\n"
+---```
+function M.columns(words, width)
+  local longest = 0
+  for _, word in ipairs(words) do
+    longest = math.max(longest, M.width(word))
+  end
+  local per_line = math.max(1, (width + 1) // (longest + 2))
+  local rows = math.ceil(#words / per_line)
+  local lines = {}
+  for row = 1, rows do
+    local line = {}
+    for i = row, #words, rows do
+      line[#line + 1] = i + rows <= #words and words[i] .. (" "):rep(longest + 2 - M.width(words[i])) or words[i]
+    end
+    lines[row] = table.concat(line) .. "\n"
+  end
+  return table.concat(lines)
+end
+
+return M

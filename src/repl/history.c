@@ -1,0 +1,200 @@
+#include "repl/history.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fd.h"
+
+/* A file that is larger is cut to its last entries. */
+#define FILE_MAX ((off_t)4 << 20)
+/* What is read of it at most: the end counts. */
+#define READ_MAX ((off_t)16 << 20)
+
+static char *escape(const char *entry)
+{
+	char *text = malloc(2 * strlen(entry) + 2), *out = text;
+
+	if (!text)
+		return NULL;
+	for (; *entry; entry++) {
+		if (*entry == '\n' || *entry == '\\') {
+			*out++ = '\\';
+			*out++ = *entry == '\n' ? 'n' : '\\';
+		} else {
+			*out++ = *entry;
+		}
+	}
+	*out++ = '\n';
+	*out = '\0';
+	return text;
+}
+
+static void unescape(char *line)
+{
+	char *out = line;
+
+	for (; *line; line++) {
+		if (line[0] == '\\' && line[1]) {
+			line++;
+			*out++ = *line == 'n' ? '\n' : *line;
+		} else {
+			*out++ = *line;
+		}
+	}
+	*out = '\0';
+}
+
+static int make_parents(const char *path)
+{
+	char dir[PATH_MAX];
+
+	if (strlen(path) >= sizeof(dir)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(dir, path);
+	for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+			return -1;
+		*slash = '/';
+	}
+	return 0;
+}
+
+/* The end of the file that holds whole lines, ended by a zero byte. */
+static char *read_end(int fd, size_t *size)
+{
+	struct stat st;
+	off_t from;
+	char *data;
+	ssize_t len;
+
+	if (fstat(fd, &st) < 0)
+		return NULL;
+	from = st.st_size > READ_MAX ? st.st_size - READ_MAX : 0;
+	data = malloc((size_t)(st.st_size - from) + 1);
+	if (!data)
+		return NULL;
+	len = fd_pread_all(fd, data, (size_t)(st.st_size - from), (uint64_t)from);
+	if (len < 0) {
+		free(data);
+		return NULL;
+	}
+	data[len] = '\0';
+	*size = (size_t)len;
+	return data;
+}
+
+/* Where the last `count` lines begin. */
+static char *last_lines(char *data, size_t size, int count)
+{
+	char *at = data + size;
+
+	while (at > data) {
+		if (at[-1] == '\n' && at < data + size && --count == 0)
+			break;
+		at--;
+	}
+	return at;
+}
+
+int history_load(
+	const char *path, void (*use)(void *data, const char *entry), void *data, struct err *err)
+{
+	cleanup(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	cleanup(cleanup_free) char *text = NULL;
+	size_t size;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0
+							   : err_errno(err, errno, "open %s", path);
+	text = read_end(fd, &size);
+	if (!text)
+		return err_errno(err, errno, "read %s", path);
+	for (char *line = last_lines(text, size, HISTORY_ENTRIES); *line;) {
+		char *end = strchrnul(line, '\n');
+		char *next = *end ? end + 1 : end;
+
+		*end = '\0';
+		unescape(line);
+		if (*line)
+			use(data, line);
+		line = next;
+	}
+	return 0;
+}
+
+/* Whether the name still leads to the open file: a cut file is a new one. */
+static bool is_current(int fd, const char *path)
+{
+	struct stat open_file, named;
+
+	return fstat(fd, &open_file) == 0 && stat(path, &named) == 0 &&
+	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+/* The file, locked. */
+static int open_locked(const char *path)
+{
+	for (;;) {
+		cleanup(cleanup_close) int fd =
+			open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+
+		if (fd < 0 || flock(fd, LOCK_EX) < 0)
+			return -1;
+		if (is_current(fd, path))
+			return steal_fd(&fd);
+	}
+}
+
+/* Put the last entries of a file that has grown into its place. */
+static int cut(int fd, const char *path)
+{
+	cleanup(cleanup_free) char *text = NULL;
+	cleanup(cleanup_free) char *temp = NULL;
+	cleanup(cleanup_close) int out = -1;
+	const char *from;
+	size_t size;
+
+	text = read_end(fd, &size);
+	if (!text || asprintf(&temp, "%s.XXXXXX", path) < 0)
+		return -1;
+	out = mkostemp(temp, O_CLOEXEC);
+	if (out < 0)
+		return -1;
+	from = last_lines(text, size, HISTORY_ENTRIES);
+	if (fd_write_all(out, from, (size_t)(text + size - from)) == 0 && rename(temp, path) == 0)
+		return 0;
+	unlink(temp);
+	return -1;
+}
+
+int history_append(const char *path, const char *entry, struct err *err)
+{
+	cleanup(cleanup_close) int fd = -1;
+	cleanup(cleanup_free) char *line = escape(entry);
+	struct stat st;
+
+	if (!line)
+		return err_errno(err, ENOMEM, "write %s", path);
+	if (make_parents(path) < 0)
+		return err_errno(err, errno, "make the directory of %s", path);
+	fd = open_locked(path);
+	if (fd < 0)
+		return err_errno(err, errno, "open %s", path);
+	if (fd_write_all(fd, line, strlen(line)) < 0)
+		return err_errno(err, errno, "write %s", path);
+	if (fstat(fd, &st) == 0 && st.st_size > FILE_MAX && cut(fd, path) < 0)
+		return err_errno(err, errno, "shorten %s", path);
+	return 0;
+}
