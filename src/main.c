@@ -188,6 +188,18 @@ static int exit_code(lua_State *L)
 	return EXIT_FAILURE;
 }
 
+/* Whether the error on the top of the stack is that nobody reads our stdout any more, as
+ * with `| head`: nothing to tell a user. */
+static bool is_pipe_closed(lua_State *L)
+{
+	bool closed;
+
+	lua_getfield(L, -1, "signal");
+	closed = lua_tointeger(L, -1) == SIGPIPE;
+	lua_pop(L, 1);
+	return closed;
+}
+
 int main_report(lua_State *L, int status, bool prefix)
 {
 	int code = EXIT_FAILURE;
@@ -197,6 +209,10 @@ int main_report(lua_State *L, int status, bool prefix)
 		return EXIT_SUCCESS;
 	if (bind_is_error(L, -1)) {
 		code = exit_code(L);
+		if (is_pipe_closed(L)) {
+			lua_pop(L, 1);
+			return code;
+		}
 		luaL_tolstring(L, -1, NULL);
 		lua_remove(L, -2);
 		name = prefix ? "banger-lua" : NULL;

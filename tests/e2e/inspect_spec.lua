@@ -753,6 +753,18 @@ describe("edit", function()
     assert.equal("a = 8\n", out("cat", path, "/etc/app.conf"))
   end)
 
+  it("gives the editor the terminal, and keeps stdout for data", function()
+    local got = edit("f() { echo shown; echo b >\"$1\"; }; f", "--json", path, "/etc/app.conf")
+    assert.same({ '{"changed":true,"path":"/etc/app.conf","size":2}\n', "shown\n" }, { got.out, got.err })
+    local reason = need.program "script"
+    if reason then return pending(reason) end
+    local editor = 'f() { test -t 0 && test -t 1 && test -t 2 && echo typed >"$1"; }; f'
+    local line = sh.line(sh.banger(), "edit", "--editor", editor, path, "/etc/app.conf")
+    local screen = sh.check(("timeout 60 script -qec %s /dev/null </dev/null"):format(sh.quote(line)))
+    assert.equal("banger-lua: /etc/app.conf: changed, 6 bytes\n", (screen:gsub("\r", "")))
+    assert.equal("typed\n", out("cat", path, "/etc/app.conf"))
+  end)
+
   it("says what cannot be edited", function()
     fails(1, "/etc: a directory; only files can be edited", "edit", path, "/etc")
     fails(1, "'etc/' is no path of a file in the image, from / on", "edit", path, "etc/")
@@ -827,6 +839,19 @@ describe("a hostile image", function()
         assert.matches("^banger%-lua: " .. cut:gsub("%p", "%%%0") .. "[^\n]*\n$", got.err)
       end
     end
+  end)
+end)
+
+describe("a reader that has enough", function()
+  it("ends the output, and nothing is said of it", function()
+    local err = scratch:fresh ".err"
+    -- More than a pipe holds.
+    local path = scratch:path "many.ext4"
+    local entries = {}
+    for i = 1, 5000 do entries[i] = tar.file(("%05d"):format(i) .. bytes(50), "") end
+    engine.image(path, nil, entries)
+    local got = sh.check(("{ %s find %s; echo $? >>%s; } 2>>%s | head -n 1"):format(sh.quote(sh.banger()), path, err, err))
+    assert.same({ "/\n", "141\n" }, { got, sh.read_file(err) })
   end)
 end)
 

@@ -52,6 +52,11 @@ local function write_private(path, content)
   host.set_attributes(path, { mode = tonumber("600", 8) })
 end
 
+-- Where the editor shows itself: stdout is for what programs read.
+local function screen()
+  return host.isatty(2) and ">&2" or host.isatty(1) and ">/dev/tty" or ">&2"
+end
+
 -- What the editor leaves of `content`.
 local function run_editor(path, content, options)
   local dir = host.make_temp_dir((os.getenv "TMPDIR" or "/tmp") .. "/banger-edit.")
@@ -60,7 +65,7 @@ local function run_editor(path, content, options)
   end })
   local copy = dir .. "/" .. copy_name(path)
   write_private(copy, content)
-  local result = host.foreground { "sh", "-c", options.editor .. ' "$1"', "sh", copy }
+  local result = host.foreground { "sh", "-c", ('{ %s "$1"\n} %s'):format(options.editor, screen()), "sh", copy }
   if result.status ~= 0 then
     banger.error("io", ("the editor '%s' ended with %d: %s is as it was"):format(options.editor, result.status, path))
   elseif not host.lstat(copy) then
