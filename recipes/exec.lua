@@ -31,7 +31,8 @@ local parser = argparse("banger-lua exec", "Run a command in a machine that has 
 parser:usage "Usage: banger-lua exec [options] ADDRESS [-- COMMAND ARGUMENTS...]"
 parser:argument("address", "Where the agent is: vsock:CID[:PORT], unix:PATH (of a virtio-serial port's socket) or "
   .. "hybrid:PATH[:PORT] (Firecracker's and cloud-hypervisor's vsock).")
-parser:option("--wait", "Seconds that the machine has to get ready; without it, it has to be. It may be all that is asked.")
+parser:option("--wait", "Seconds that the agent has to answer; without it, it has to be there. It may be all that is asked. An agent "
+  .. "answers before the services of its machine are up.")
   :argname("SECONDS"):convert(seconds)
 parser:option("-e --env", "NAME=VALUE, over the image's environment; may be repeated."):argname("NAME=VALUE"):convert(variable):count "*"
 parser:option("-C --cwd", "The command's directory; default /."):argname "DIR-THERE"
@@ -43,11 +44,14 @@ parser:option("--put", "Copy a file of the host into the machine, before the com
 parser:option("--get", "Copy a file of the machine to the host, after the command succeeded; may be repeated.")
   :args(2):argname { "GUEST", "HOST" }:count "*"
 
+parser:epilog("Signals are the command's. Ctrl-C three times within a second or two ends this program instead, as does SIGTERM, or a second "
+  .. "SIGINT, when the machine is silent.")
+
 -- What follows the first "--" is the command's, whatever it looks like.
 local function split(args)
   for i, word in ipairs(args) do
     if word == "--" then
-      return table.pack(table.unpack(args, 1, i - 1)), table.pack(table.unpack(args, i + 1))
+      return { table.unpack(args, 1, i - 1) }, { table.unpack(args, i + 1) }
     end
   end
   return args, {}
@@ -80,7 +84,6 @@ do
   if #argv > 0 then
     argv.env, argv.cwd, argv.user = environment(), options.cwd, options.user
     argv.stdio, argv.signals, argv.tty, argv.no_stdin = true, true, options.tty, options.no_stdin
-    argv.n = nil
     code = agent:run(argv).code
   end
   if code == 0 then

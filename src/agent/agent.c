@@ -95,6 +95,13 @@ int agent_read(struct agent *agent, struct err *err)
 	return 0;
 }
 
+static enum err_code error_code(uint64_t kind)
+{
+	if (kind == PROTOCOL_ABSENT)
+		return ERR_NOT_FOUND;
+	return kind == PROTOCOL_ENDED ? ERR_NETWORK : ERR_IO;
+}
+
 /* The guest's own words. */
 static int raise_frame(struct agent *agent, const struct protocol_frame *frame, struct err *err)
 {
@@ -105,10 +112,10 @@ static int raise_frame(struct agent *agent, const struct protocol_frame *frame, 
 		return agent_broken(agent, "an error without a line", err);
 	kind = protocol_get(frame->data, 4);
 	len = (int)frame->len - 4;
-	agent->refused = kind != PROTOCOL_WRONG;
+	agent->refused = kind != PROTOCOL_WRONG && kind != PROTOCOL_ENDED;
 	agent->broken |= !agent->refused;
-	return err_set(err, kind == PROTOCOL_ABSENT ? ERR_NOT_FOUND : ERR_IO, "%s: %.*s",
-		agent->name, len, (const char *)frame->data + 4);
+	return err_set(
+		err, error_code(kind), "%s: %.*s", agent->name, len, (const char *)frame->data + 4);
 }
 
 int agent_next(struct agent *agent, struct protocol_frame *frame, struct err *err)

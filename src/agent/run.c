@@ -15,8 +15,10 @@
 #include "base/cleanup.h"
 #include "base/interrupt.h"
 
-#define POLL_MS      100
-#define IMPATIENT    3           /* SIGINTs, each within a second of the last, are meant for us */
+#define POLL_MS   100
+#define IMPATIENT 3 /* SIGINTs, each within a second of the last, are meant for us */
+#define SILENCE                                                                                    \
+	2.0 /* seconds without a byte until we ask for one, and then until it is called so */
 #define UNKNOWN_MOST (16u << 20) /* bytes of a file whose size the guest does not know */
 
 /* One of the outputs. */
@@ -39,8 +41,12 @@ struct run {
 	uint64_t sent;   /* bytes of input */
 	int signals;     /* of signalfd; -1: they are not ours */
 	int interrupts;  /* SIGINTs in a row */
+	int interrupted; /* SIGINTs in all */
 	double last_interrupt;
-	double until; /* 0: for ever */
+	uint32_t leaving; /* the signal by which we are to end if the guest is silent */
+	double heard;     /* when the guest last sent anything */
+	double asked;     /* since when a PING has no answer; 0: there is none */
+	double until;     /* 0: for ever */
 	bool attr_came;
 	bool ended;
 };
@@ -193,6 +199,8 @@ static int take_frame(struct run *run, const struct protocol_frame *frame, struc
 		return take_attr(run, frame, err);
 	case PROTOCOL_EXIT:
 		return take_exit(run, frame, err);
+	case PROTOCOL_PONG:
+		return 0;
 	default:
 		return agent_broken(run->agent, "a frame that is not a guest's to send", err);
 	}
@@ -215,11 +223,43 @@ static int take_in(struct run *run, struct err *err)
 	struct err lost;
 	int rc = agent_read(run->agent, &lost);
 
+	run->heard = agent_now();
+	run->asked = 0;
 	if (take_frames(run, err) < 0)
 		return -1;
 	if (rc < 0 && !run->ended)
 		*err = lost;
 	return run->ended ? 0 : rc;
+}
+
+/* ---- whether the guest is there ---------------------------------------------------------- */
+
+/* A command may be silent for hours, its agent is not. */
+static int ask(struct run *run, struct err *err)
+{
+	if (run->asked > 0 || run->ended)
+		return 0;
+	run->asked = agent_now();
+	if (!agent_has_room(run->agent, 0))
+		return 0; /* what is there has to go first, and is waited for as well */
+	return agent_send(run->agent, PROTOCOL_PING, NULL, 0, err);
+}
+
+static bool is_silent(const struct run *run)
+{
+	return run->asked > 0 && agent_now() - run->asked >= SILENCE;
+}
+
+/* A machine that pauses may go on: that it is silent ends nothing, unless we are told to. */
+static int check_silence(struct run *run, struct err *err)
+{
+	if (agent_now() - run->heard >= SILENCE && ask(run, err) < 0)
+		return -1;
+	if (!run->leaving || !is_silent(run) || run->ended)
+		return 0;
+	interrupt_request((int)run->leaving);
+	return err_set(
+		err, ERR_INTERRUPTED, "%s: interrupted; the agent is silent", run->agent->name);
 }
 
 /* ---- signals and the terminal ------------------------------------------------------------ */
@@ -245,6 +285,14 @@ static int count_interrupts(struct run *run, struct err *err)
 	return interrupt_check(err);
 }
 
+/* A first Ctrl-C is the command's alone. */
+static bool asks_to_end(struct run *run, uint32_t number)
+{
+	if (number == SIGINT)
+		return run->interrupted++ > 0;
+	return number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
 static int pass_on(struct run *run, uint32_t number, struct err *err)
 {
 	uint8_t payload[4];
@@ -255,6 +303,10 @@ static int pass_on(struct run *run, uint32_t number, struct err *err)
 	}
 	protocol_put(payload, number, 4);
 	if (number == SIGINT && count_interrupts(run, err) < 0)
+		return -1;
+	if (asks_to_end(run, number))
+		run->leaving = number;
+	if (check_silence(run, err) < 0 || ask(run, err) < 0)
 		return -1;
 	return agent_send(run->agent, PROTOCOL_SIGNAL, payload, sizeof(payload), err);
 }
@@ -304,7 +356,7 @@ static int wait_and_move(struct run *run, struct err *err)
 
 	if (poll(fds, sizeof(fds) / sizeof(*fds), POLL_MS) < 0 && errno != EINTR)
 		return err_errno(err, errno, "wait for %s", agent->name);
-	if (check_end(run, err) < 0 || take_signals(run, err) < 0)
+	if (check_end(run, err) < 0 || take_signals(run, err) < 0 || check_silence(run, err) < 0)
 		return -1;
 	if (fds[1].revents && take_input(run, err) < 0)
 		return -1;
@@ -416,7 +468,10 @@ int agent_exchange(struct agent *agent, uint8_t type, const struct buf *request,
 	run->credit = PROTOCOL_WINDOW;
 	run->sent = 0;
 	run->signals = -1;
-	run->interrupts = 0;
+	run->interrupts = run->interrupted = 0;
+	run->leaving = 0;
+	run->heard = agent_now();
+	run->asked = 0;
 	run->last_interrupt = 0;
 	run->until = command->timeout > 0 ? agent_now() + command->timeout : 0;
 	run->attr_came = run->ended = false;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,9 @@
 #define CID_ANY     0xffffffffu
 #define PORTS       "/sys/class/virtio-ports"
 #define PATIENCE_MS 5000 /* between looks, in the end */
+#define PAUSE_MS    100  /* before what has ended begins again, at first */
+#define LASTING_MS  60000
+#define LAST_MS     1000 /* for what is said to a host that may not listen */
 #define REFUSALS    8    /* that are said: who is refused could fill the console */
 #define BACKLOG     16
 
@@ -259,7 +263,36 @@ static void wait_for_host(int fd)
 	}
 }
 
-static void serve_port(const struct agent_address *address, const char *text)
+/* To the end of its bytes, or of the time. */
+static void write_last(int fd, const uint8_t *data, size_t len)
+{
+	struct pollfd port = {fd, POLLOUT, 0};
+
+	while (len && poll(&port, 1, LAST_MS) > 0 && !(port.revents & (POLLHUP | POLLERR))) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return;
+		if (n > 0) {
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+/* A port stays open for the host whose agent ended: it would wait for ever. */
+static void tell_end(int fd)
+{
+	static const char line[] = "the agent in the machine ended";
+	static uint8_t bytes[PROTOCOL_PADDING + PROTOCOL_HEADER + 4 + sizeof(line) - 1];
+	uint8_t *at = bytes + PROTOCOL_PADDING;
+
+	protocol_header(at, PROTOCOL_ERROR, 0, 4 + sizeof(line) - 1);
+	memcpy(protocol_put(at + PROTOCOL_HEADER, PROTOCOL_ENDED, 4), line, sizeof(line) - 1);
+	write_last(fd, bytes, sizeof(bytes));
+}
+
+static void serve_port(const struct agent_address *address, const char *text, bool again)
 {
 	int fd = open_port(address->name), ms = 100;
 
@@ -273,20 +306,76 @@ static void serve_port(const struct agent_address *address, const char *text)
 	if (chdir("/") < 0 || fcntl(fd, F_SETOWN, getpid()) < 0 ||
 		fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) < 0)
 		say("the agent: %s: %s", text, strerror(errno));
+	if (again)
+		tell_end(fd);
 	for (;;) {
 		wait_for_host(fd);
 		agent_session(fd, true);
 	}
 }
 
+/* ---- again and again --------------------------------------------------------------------- */
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* In the parent: it is a child that ended. It is said once: one that ends at each
+ * beginning could fill the console. */
+static void note_end(struct agent_child *child, const char *what, int status)
+{
+	bool killed = WIFSIGNALED(status);
+
+	if (!child->said)
+		say("the agent%s ended (%s %d): it is started again, now and whenever it ends",
+			what, killed ? "signal" : "exit code",
+			killed ? WTERMSIG(status) : WEXITSTATUS(status));
+	child->said = true;
+	child->pid = 0;
+	if (!child->pause || now_ms() - child->began >= LASTING_MS)
+		child->pause = PAUSE_MS;
+	else
+		child->pause = child->pause * 2 > PATIENCE_MS ? PATIENCE_MS : child->pause * 2;
+}
+
+/* True in the child, which is to pause. */
+static bool begin(struct agent_child *child)
+{
+	child->began = now_ms() + child->pause;
+	child->pid = fork();
+	if (child->pid < 0) {
+		say("the agent: fork: %s", strerror(errno));
+		child->pid = 0;
+	} else if (child->pid == 0) {
+		return true;
+	}
+	return false;
+}
+
 /* ---- from beginning to end --------------------------------------------------------------- */
 
-static void serve(const struct agent_address *address, const char *text)
+/* A process for each address, which ends with the one that starts it. */
+static void start_server(struct agent_child *child, const char *text, bool again)
 {
-	if (address->kind == AGENT_PORT)
-		serve_port(address, text);
+	struct agent_address address;
+	struct why why;
+	pid_t parent = getpid();
+
+	if (!begin(child))
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent || agent_parse(&address, text, &why) < 0)
+		_exit(PROGRAM_OWN_FAILURE);
+	poll(NULL, 0, child->pause);
+	if (address.kind == AGENT_PORT)
+		serve_port(&address, text, again || child->pause);
 	else
-		serve_socket(address, text);
+		serve_socket(&address, text);
+	_exit(0);
 }
 
 /* Descriptors below 3 are for those that it starts. */
@@ -301,10 +390,33 @@ static void open_standard(void)
 		close(fd);
 }
 
-/* A process for each address; the last is this one's. */
-static int serve_all(const struct list *texts)
+/* Does nothing itself that it could end by. */
+static void keep_serving(struct agent_child *children, const struct list *texts, bool again)
+{
+	char what[128];
+	int status;
+
+	for (;;) {
+		for (size_t i = 0; i < texts->count; i++)
+			if (!children[i].pid)
+				start_server(&children[i], texts->items[i], again);
+		pid_t pid = waitpid(-1, &status, 0);
+
+		if (pid < 0 && errno == ECHILD)
+			poll(NULL, 0, PATIENCE_MS); /* none could be started */
+		for (size_t i = 0; i < texts->count && pid > 0; i++) {
+			snprintf(what, sizeof(what), " at %s", texts->items[i]);
+			if (children[i].pid == pid)
+				note_end(&children[i], what, status);
+		}
+	}
+}
+
+/* Returns only when it cannot: the exit code. `again`: in place of one that ended. */
+static int serve_all(const struct list *texts, bool again)
 {
 	struct agent_address address;
+	struct agent_child *children;
 	struct why why;
 
 	for (size_t i = 0; i < texts->count; i++) {
@@ -313,18 +425,18 @@ static int serve_all(const struct list *texts)
 		say("the agent: %s", why.text);
 		return PROGRAM_OWN_FAILURE;
 	}
-	open_standard();
-	for (size_t i = 0; i < texts->count; i++) {
-		bool last = i + 1 == texts->count;
-
-		if (!last && fork() != 0)
-			continue;
-		if (!last)
-			prctl(PR_SET_PDEATHSIG, SIGTERM);
-		agent_parse(&address, texts->items[i], &why);
-		serve(&address, texts->items[i]);
+	if (!texts->count) {
+		say("the agent: no address was given, and " AGENT_FILE " has none");
+		return PROGRAM_OWN_FAILURE;
 	}
-	say("the agent: no address was given, and " AGENT_FILE " has none");
+	open_standard();
+	signal(SIGCHLD, SIG_DFL);
+	children = calloc(texts->count, sizeof(*children));
+	if (!children) {
+		say("the agent: not enough memory");
+		return PROGRAM_OWN_FAILURE;
+	}
+	keep_serving(children, texts, again);
 	return PROGRAM_OWN_FAILURE;
 }
 
@@ -349,23 +461,37 @@ int agent_main(int argc, char **argv)
 			return PROGRAM_OWN_FAILURE;
 	if (!texts.count)
 		read_addresses(&texts);
-	return serve_all(&texts);
+	return serve_all(&texts, false);
 }
 
-void agent_start(void)
+static void start_beside(struct agent_child *agent)
 {
 	struct list texts = {0};
 	char *text = read_addresses(&texts);
-	pid_t pid = texts.count ? fork() : 1;
 
-	if (pid < 0)
-		say("the agent: fork: %s", strerror(errno));
-	if (pid) {
-		list_free(&texts);
-		free(text);
-		return;
+	if (texts.count && begin(agent)) {
+		setsid();
+		watch_release();
+		poll(NULL, 0, agent->pause);
+		_exit(serve_all(&texts, agent->pause));
 	}
-	setsid();
-	watch_release();
-	_exit(serve_all(&texts));
+	list_free(&texts);
+	free(text);
+}
+
+void agent_start(struct agent_child *agent)
+{
+	*agent = (struct agent_child){0};
+	start_beside(agent);
+}
+
+void agent_ended(struct agent_child *agent, pid_t pid, int status)
+{
+	if (!agent->pid || pid != agent->pid)
+		return;
+	agent->pid = 0;
+	if (WIFEXITED(status)) /* it could not begin, and has said why */
+		return;
+	note_end(agent, "", status);
+	start_beside(agent);
 }

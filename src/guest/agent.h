@@ -11,6 +11,9 @@
 #ifndef BANGER_GUEST_AGENT_H
 #define BANGER_GUEST_AGENT_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "guest/text.h"
 
 struct agent_address {
@@ -26,12 +29,24 @@ struct agent_address {
 /* What an address says. -1 with the reason. */
 int agent_parse(struct agent_address *address, const char *text, struct why *why);
 
-/* `banger-init agent ...`: serve until killed. The exit code when it cannot. */
+/* `banger-init agent ...`: serve until killed. The exit code when it cannot. What serves
+ * an address is a process of its own, started again when it ends. */
 int agent_main(int argc, char **argv);
+
+/* A process that is started again when it ends. */
+struct agent_child {
+	pid_t pid;       /* 0: there is none */
+	int pause;       /* milliseconds that it waits before it begins; 0: it is the first */
+	long long began; /* by a clock that only goes forward, in milliseconds */
+	bool said;       /* that it ended */
+};
 
 /* Start the agent beside the program where /.banger/agent asks for it; called by PID 1
  * once the machine is made. It is in a session of its own, and ends with the machine.
  * What fails is said, no more. */
-void agent_start(void);
+void agent_start(struct agent_child *agent);
+
+/* A child of PID 1 has ended: if it was the agent, start it again. */
+void agent_ended(struct agent_child *agent, pid_t pid, int status);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -212,6 +213,8 @@ static int become(const struct exec *exec, struct list *env, struct why *why)
 		say("the terminal stays root's: %s", strerror(errno));
 	if (user_become(&user, why) < 0)
 		return -1;
+	/* An agent that is killed cannot hang up; another user's process forgets this. */
+	prctl(PR_SET_PDEATHSIG, SIGHUP);
 	if (*exec->cwd && chdir(exec->cwd) < 0)
 		return why_set(why, "enter the directory %s: %s", exec->cwd, strerror(errno));
 	return 0;

@@ -241,6 +241,14 @@ static int take_resize(struct session *s, const struct protocol_frame *frame)
 	return 0;
 }
 
+static int take_ping(struct session *s, const struct protocol_frame *frame)
+{
+	if (frame->len)
+		return refuse(s, "a frame is damaged");
+	send_frame(s, PROTOCOL_PONG, frame->request, "", 0);
+	return 0;
+}
+
 static int take_frame(struct session *s, const struct protocol_frame *frame)
 {
 	if (frame->type == PROTOCOL_HELLO)
@@ -250,6 +258,8 @@ static int take_frame(struct session *s, const struct protocol_frame *frame)
 	if (frame->type == PROTOCOL_EXEC || frame->type == PROTOCOL_PUT ||
 		frame->type == PROTOCOL_GET)
 		return take_request(s, frame);
+	if (frame->type == PROTOCOL_PING)
+		return take_ping(s, frame);
 	if (frame->type != PROTOCOL_STDIN && frame->type != PROTOCOL_CREDIT &&
 		frame->type != PROTOCOL_SIGNAL && frame->type != PROTOCOL_RESIZE)
 		return refuse(s, "a frame that is not the host's to send");

@@ -234,7 +234,7 @@ static int run(struct init *init, struct why *why, int *status)
 		.machine = init->machine,
 	};
 
-	agent_start();
+	agent_start(&watch.agent);
 	if (init->machine)
 		button_open(&watch.button);
 	watch.program = fork();
@@ -295,11 +295,12 @@ static int native_env(struct list *env, const struct list *image)
 static int become(struct init *init, char **argv, struct why *why, int *status)
 {
 	static char *none[] = {NULL};
+	struct agent_child agent; /* whose parent is the init from here on */
 	char *file = (char *)init->config.native;
 
 	if (native_env(&init->env, &init->config.env) < 0)
 		return why_set(why, "not enough memory");
-	agent_start();
+	agent_start(&agent);
 	watch_release();
 	argv[0] = file;
 	execve(file, init->config.argv.count ? init->config.argv.items : argv,

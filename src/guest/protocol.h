@@ -18,7 +18,9 @@
  * frame of the one before. So on a stream that may be such a port the host sends
  * PROTOCOL_PADDING zero bytes first, which complete any frame and then mean nothing; and
  * it skips what it receives until the WELCOME that holds its own nonce. A HELLO at any
- * time ends what was before it, the command that ran included.
+ * time ends what was before it, the command that ran included. The other way round, an
+ * agent that takes the place of one that died says so at the port: zero bytes as above,
+ * and an ERROR (PROTOCOL_ENDED) for whoever still waits for the dead one's answers.
  *
  * A REQUEST is EXEC, PUT or GET; one at a time, a further one is answered by ERROR. It
  * ends with EXIT or ERROR. What still arrives for one that has ended is dropped.
@@ -27,6 +29,9 @@
  * that its sender may send. CREDIT gives more, once the receiver is rid of as many. So
  * each side can always take in all that comes, and a signal is never stuck behind data
  * that nobody reads. Sending more than that ends the session.
+ *
+ * SIGNS OF LIFE. PING is answered by PONG, whatever else is going on. A host that hears
+ * nothing tells by it a command that is silent from a guest that is.
  *
  * AN ENDED SESSION (the stream ends, or another begins) is a hang-up for the command:
  * SIGHUP to its process group, and SIGKILL a second later. */
@@ -81,6 +86,9 @@ enum protocol_type {
 
 	PROTOCOL_EXIT,  /* u32 exit code, u32 signal that killed it, else 0 */
 	PROTOCOL_ERROR, /* u32 enum protocol_error, text: one line */
+
+	PROTOCOL_PING, /* nothing, of a request */
+	PROTOCOL_PONG,
 	PROTOCOL_TYPES
 };
 
@@ -91,6 +99,7 @@ enum protocol_error {
 	PROTOCOL_FAILED = 1,
 	PROTOCOL_ABSENT, /* there is no such file */
 	PROTOCOL_WRONG,  /* the other side does not follow the above: the session is over */
+	PROTOCOL_ENDED,  /* the agent of that session is no more */
 };
 
 #define PROTOCOL_MAGIC       "banger-lua agent" /* without its zero byte */

@@ -56,16 +56,18 @@ static int next_signal(siginfo_t *info, long long until)
 }
 
 /* Reap all that has ended: true when the program is among it. */
-static bool reap(pid_t program, int *status)
+static bool reap(struct watch *watch, int *status)
 {
 	bool ended = false;
 	int raw;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &raw, WNOHANG)) > 0) {
-		if (pid == program) {
+		if (pid == watch->program) {
 			*status = raw;
 			ended = true;
+		} else {
+			agent_ended(&watch->agent, pid, raw);
 		}
 	}
 	return ended;
@@ -88,16 +90,17 @@ static bool is_passed_on(const struct watch *watch, int number, const siginfo_t 
 	return number != SIGCHLD && !button_owns(&watch->button, info);
 }
 
-int watch_run(const struct watch *watch)
+int watch_run(struct watch *watch)
 {
 	long long kill_at = FOREVER;
 	bool stopping = false;
 	siginfo_t info;
 	int status = 0, number;
 
-	while (!reap(watch->program, &status)) {
+	while (!reap(watch, &status)) {
 		number = next_signal(&info, kill_at);
 		if (number == 0) {
+			watch->agent.pid = 0; /* it goes with all others */
 			kill(-1, SIGKILL);
 			kill_at = FOREVER;
 		} else if (asks_to_stop(watch, number, &info)) {
@@ -116,11 +119,12 @@ int watch_run(const struct watch *watch)
  * ours. */
 static bool reap_until(long long until)
 {
+	struct watch nobody = {0};
 	siginfo_t info;
 	int status;
 
 	for (;;) {
-		reap(0, &status);
+		reap(&nobody, &status);
 		if (waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD)
 			return true;
 		if (next_signal(&info, until) == 0)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "guest/agent.h"
 #include "guest/button.h"
 
 struct watch {
@@ -13,6 +14,7 @@ struct watch {
 	int stop_seconds;
 	bool machine;         /* everybody who sends signals is in it, and asks for its end */
 	struct button button; /* empty where there is none */
+	struct agent_child agent;
 };
 
 /* Hold all signals for watch_run; before the program is started, so that none is lost.
@@ -21,11 +23,11 @@ void watch_hold(void);
 void watch_release(void);
 
 /* Wait until the program has ended; its status as waitpid gives it. Everything that
- * ends is reaped, signals are passed on to the program; SIGTERM, SIGPWR and the SIGINT
- * of Ctrl-Alt-Del send it its stop signal, and after stop_seconds SIGKILL to all. In a
- * machine SIGUSR1 and SIGUSR2 do so too, which are halt's and poweroff's, and the power
- * button. */
-int watch_run(const struct watch *watch);
+ * ends is reaped, the agent is started again, signals are passed on to the program; SIGTERM, SIGPWR
+ * and the SIGINT of Ctrl-Alt-Del send it its stop signal, and after stop_seconds SIGKILL to all. In
+ * a machine SIGUSR1 and SIGUSR2 do so too, which are halt's and poweroff's, and the power button.
+ */
+int watch_run(struct watch *watch);
 
 /* End what is left: SIGTERM, a second, SIGKILL. */
 void watch_end_others(void);

@@ -137,6 +137,24 @@ describe("the agent of a machine", function()
     assert.are.equal(8, count)
   end)
 
+  it_runs("that is killed tells its host, and is started again", function()
+    -- The command's parent is the agent that serves the port; nothing tells the host of its end but the next one.
+    assert_exec(4, ("banger-lua: unix:%s: the agent in the machine ended\n"):format(socket),
+      "-- /bin/busybox sh -c 'kill -9 $PPID; exec /bin/busybox sleep 1000'")
+    assert_exec(0, "again\n", "-- /bin/busybox echo again")
+    -- The one that keeps it, which only the first process can start again: its end is that of those that serve.
+    assert_exec(4, ("banger-lua: unix:%s: the agent in the machine ended\n"):format(socket),
+      "-- /bin/busybox sh -c 'kill -9 $(/bin/busybox awk \"{print \\$4}\" /proc/$PPID/stat); exec /bin/busybox sleep 1000'")
+    assert_exec(0, "again\n", "-- /bin/busybox echo again")
+    -- Of what it ran, nothing stays.
+    assert_exec(1, "", "-- /bin/busybox sh -c \"/bin/busybox ps -o args | /bin/busybox grep 'sleep 100[0]'\"")
+    local console = sh.read_file(log)
+    for _, what in ipairs { " at port:banger.agent", "" } do
+      local line = ("banger-init: the agent%s ended (signal 9): it is started again"):format(what)
+      assert.is_truthy(console:find(line, 1, true), console:sub(-1000))
+    end
+  end)
+
   it_runs("ends with the machine", function()
     assert_exec(0, "", "-- /bin/busybox kill -TERM 1")
     local _, code = sh.run(("for i in $(seq 400); do kill -0 %s 2>/dev/null || exit 0; sleep 0.05; done; exit 1"):format(machine))

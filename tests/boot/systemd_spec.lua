@@ -114,7 +114,7 @@ describe("a systemd image", function()
     sh.write_file(scratch:path "script", ([[
       exec 2>&1
       ask() { %s exec unix:%s "$@" </dev/null; echo "-- exit $?"; }
-      ask --wait 50 -- systemctl is-system-running --wait
+      ask --wait 50 -- sh -c 'until [ -S /run/systemd/private ]; do sleep 1; done; systemctl is-system-running --wait'
       ask -- cat /proc/1/comm
       ask --put %s /etc/systemd/system/hello.service -- systemctl start hello.service 2>/dev/null
       ask -- systemctl show -P ExecMainStatus hello.service

@@ -81,7 +81,7 @@ static void what_is_no_frame_is_refused(void **state)
 		{0xb7, 8},
 		{'S', 'S', 'H', '-', '2', '.', '0'},
 		{0xb6, 0},
-		{0xb6, 15},
+		{0xb6, 17},
 		{0xb6, 255},
 		{0xb6, 8, 1},
 		{0xb6, 8, 0, 1},
@@ -248,6 +248,22 @@ static void the_guest_answers_a_hello_with_its_own_number(void **state)
 	assert_non_null(memmem(said + 40, len - 40, "there was no HELLO of a version", 31));
 }
 
+static void the_guest_answers_a_ping(void **state)
+{
+	static const char pong[] = "\xb6\20\0\0\5\0\0\0\0\0\0\0";
+	static struct wire w;
+	size_t len;
+	char *said;
+
+	(void)state;
+	w.len = 0;
+	add_hello(&w);
+	add_frame(&w, PROTOCOL_PING, 5, "", 0);
+	said = ask_guest(&w, true, "\xb6\20", &len);
+	assert_int_equal(len, 52);
+	assert_memory_equal(said + 40, pong, 12);
+}
+
 /* The one answer to what a host may not send, and the end. */
 static void expect_end(const struct wire *w, const char *line)
 {
@@ -269,6 +285,8 @@ static void the_guest_ends_a_session_that_is_none(void **state)
 		{PROTOCOL_WELCOME, 0, 28, "not the host's to send"},
 		{PROTOCOL_STDOUT, 1, 3, "not the host's to send"},
 		{PROTOCOL_EXIT, 1, 8, "not the host's to send"},
+		{PROTOCOL_PONG, 1, 0, "not the host's to send"},
+		{PROTOCOL_PING, 1, 1, "a frame is damaged"},
 		{PROTOCOL_GET, 0, 4, "number is not more than that of the last"},
 		{PROTOCOL_HELLO, 0, 27, "this is no banger-lua"},
 		{PROTOCOL_HELLO, 0, 28, "this is no banger-lua"},
@@ -692,6 +710,7 @@ static void the_host_hears_how_it_ended(void **state)
 
 	(void)state;
 	w.len = 0;
+	add_frame(&w, PROTOCOL_PONG, 1, "", 0);
 	add_frame(&w, PROTOCOL_STDOUT, 1, "1234", 4);
 	add_frame(&w, PROTOCOL_EXIT, 1, "\211\0\0\0\11\0\0\0", 8);
 	assert_ok(run_against(&w, 4, &status));
@@ -701,6 +720,13 @@ static void the_host_hears_how_it_ended(void **state)
 	add_frame(&w, PROTOCOL_ERROR, 1, "\1\0\0\0it\nis \033[2Jso", 17);
 	assert_int_equal(run_against(&w, 4, &status), -1);
 	assert_message(ERR_IO, "guest: it\\x0ais \\x1b[2Jso");
+	/* By the next agent, behind what completes any frame of the one before. */
+	w.len = 0;
+	add(&w, "\xb6\10\0\0\1\0\0\0\4\0\0\0", 12);
+	add(&w, "\0\0\0\0\0\0", 6);
+	add_frame(&w, PROTOCOL_ERROR, 0, "\4\0\0\0gone", 8);
+	assert_int_equal(run_against(&w, 4, &status), -1);
+	assert_message(ERR_NETWORK, "guest: gone");
 }
 
 /* ---- files, as a guest would like to have them ------------------------------------------- */
@@ -770,6 +796,7 @@ int main(void)
 		cmocka_unit_test(the_guest_takes_three_kinds_of_address),
 		cmocka_unit_test(the_guest_refuses_other_addresses),
 		cmocka_unit_test(the_guest_answers_a_hello_with_its_own_number),
+		cmocka_unit_test(the_guest_answers_a_ping),
 		cmocka_unit_test(the_guest_ends_a_session_that_is_none),
 		cmocka_unit_test(the_guest_answers_a_damaged_request),
 		cmocka_unit_test(the_guest_takes_no_more_than_its_window),

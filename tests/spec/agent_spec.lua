@@ -205,6 +205,35 @@ describe("a signal", function()
     assert.is_true(tonumber(out:match "resident (%d+)") < 100 * 1024, out)
   end)
 
+  it_runs("that ends exec does so where the agent is silent", function()
+    for signals, code in pairs { TERM = 143, ["INT INT"] = 130 } do
+      local ready, out = scratch:fresh(), scratch:fresh()
+      local said = sh.check(([[
+        %s -- sh -c "echo \$\$ \$PPID >%s; exec sleep 300" </dev/null >%s 2>&1 & pid=$!
+        for i in $(seq 200); do [ -s %s ] && break; sleep 0.05; done
+        read command agent <%s; kill -STOP $agent
+        for s in %s; do kill -$s $pid; sleep 1.5; done
+        for i in $(seq 400); do kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+        kill -9 $pid 2>/dev/null; wait $pid; echo $?; kill -9 $agent; kill $command; cat %s]]):format(
+        "env --default-signal=INT " .. exec, ready, out, ready, ready, signals, out))
+      assert.are.equal(("%d\nbanger-lua: %s: interrupted; the agent is silent\n"):format(code, address), said)
+    end
+  end)
+
+  it_runs("may be taken as it likes by a command whose agent answers", function()
+    local ready = scratch:fresh()
+    assert.are.equal("7\n", sh.check(("%s -- sh -c 'trap \"\" TERM; touch %s; sleep 6; exit 7' </dev/null & pid=$!; "
+      .. "for i in $(seq 200); do [ -e %s ] && break; sleep 0.05; done; kill $pid; wait $pid; echo $?"):format(exec, ready, ready)))
+  end)
+
+  it_runs("that kills the agent does not end its service", function()
+    -- On a socket of its own the host sees the end; the next connection has a new agent.
+    assert_run(4, ("banger-lua: %s: the connection has ended\n"):format(address), "-- sh -c 'kill -9 $PPID; exec sleep 300'")
+    local server = sh.check(exec .. [[ -- sh -c 'cut -d" " -f4 /proc/$PPID/stat' </dev/null]]):match "%d+"
+    sh.check("kill -9 " .. server)
+    assert_run(0, "again\n", "--wait 20 -- echo again")
+  end)
+
   it_runs("of hanging up follows a host that died", function()
     local hung = scratch:path "hung"
     local pid = started_command(("trap 'echo hung >%s; exit' HUP; READY; while :; do sleep 0.05; done"):format(hung))
