@@ -44,6 +44,7 @@ local shown <close> = progress.new { mode = options.quiet and "none" or options.
 -- 1. Find out what the image is made of, and which image recipes are for it. What the
 --    command line says counts more than what they say.
 local recipes = image_recipe.load(options.ref, cli.recipe_choice(options, cli.recipe_globals(banger)))
+cli.check_no_inject(options, recipes)
 local settings = cli.settings(recipes:settings(), options)
 local image = source.resolve(options.ref, cli.source_options(options, settings.platform, shown))
 local epoch = cli.check(config.epoch(image.config, os.getenv "SOURCE_DATE_EPOCH"))
@@ -88,7 +89,7 @@ if not options.no_inject then
   recipes:change_plan(rootfs, build)
   inject(build.guest.entries)
   build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
-  inject(plan.record(build))
+  inject(plan.add_record(build))
 end
 recipes:call("before_mkext4", rootfs, build)
 if options.dry_run or options.print_plan and not (options.json or options.quiet) then

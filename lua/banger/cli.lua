@@ -4,6 +4,7 @@ local guest = require "banger.guest"
 local log = require "banger.log"
 local schema = require "banger.image_recipe.schema"
 local size = require "banger.size"
+local sorted = require "banger.sorted"
 
 -- What mkext4 makes at most; just over, so that the core has the last word.
 local MAX_BYTES = 2 * 1024 ^ 4
@@ -170,7 +171,7 @@ function M.guest_options(parser)
   parser:flag("--agent", "Add the agent that banger-lua exec talks to.")
   parser:option("--without", "An item of what a guest needs, to be left out (several times): see --print-plan.")
     :argname("ITEM"):count("*"):convert(guest.check_item)
-  parser:flag("--no-inject", "Add nothing to the image: neither what a bootable system needs nor what recipes say.")
+  parser:flag("--no-inject", "Add nothing to the image: neither what a bootable system needs nor what recipes say. None apply by themselves then.")
 end
 
 -- A converter that is the check of an image recipe's key.
@@ -220,7 +221,41 @@ function M.recipe_choice(options, globals)
   for _, definition_of in ipairs(options.define) do
     variables[definition_of.name] = definition_of.value
   end
-  return { names = options.recipe, variables = variables, only_named = options.no_image_recipes, globals = globals }
+  local only_named = options.no_image_recipes or options.no_inject
+  return { names = options.recipe, variables = variables, only_named = only_named, globals = globals }
+end
+
+-- What a recipe may say that is not about what is in the image.
+local OUTSIDE = { description = true, match = true, use = true, platform = true, size = true, free = true, label = true }
+
+-- A key of a recipe that says what is in the image, and whose recipe it is.
+local function content_key(recipes)
+  for _, recipe in ipairs(recipes.list) do
+    for _, key in ipairs(sorted(recipe.values)) do
+      if recipe.values[key] and not OUTSIDE[key] then
+        return key, recipe.name
+      end
+    end
+  end
+end
+
+---Refuse what --no-inject would leave out.
+---@param options table # parsed
+---@param recipes banger.image_recipes
+---Raises `usage`.
+function M.check_no_inject(options, recipes)
+  if not options.no_inject then
+    return
+  end
+  for _, name in ipairs { "hostname", "agent", "init" } do
+    if options[name] and options[name] ~= "none" then
+      core.error("usage", ("--no-inject and --%s exclude each other"):format(name))
+    end
+  end
+  local key, recipe = content_key(recipes)
+  if key then
+    core.error("usage", ("--no-inject and --recipe exclude each other: %s says '%s'"):format(recipe, key))
+  end
 end
 
 ---What recipes say, and the command line over it.

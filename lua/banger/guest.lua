@@ -162,17 +162,28 @@ local function check(options)
   check_agent(options.agent)
 end
 
+-- What only banger-init does.
+local SERVED = { "agent", "overlay" }
+
 -- The options with what is switched off left out.
-local function wanted(options)
+local function without_switched_off(options)
   local result, items = {}, options.items or {}
   for name, value in pairs(options) do
     result[name] = value
   end
-  if items.agent == false or items.init == false or not options.agent then
-    result.agent = nil
+  for _, name in ipairs(SERVED) do
+    if items[name] == false or not result[name] then
+      result[name] = nil
+    end
   end
-  if items.overlay == false or items.init == false then
-    result.overlay = nil
+  return result
+end
+
+-- The options with what banger-init does left out, where it is not to be in the image.
+local function wanted(options)
+  local result = without_switched_off(options)
+  for _, name in ipairs((options.items or {}).init == false and SERVED or {}) do
+    result[name] = nil
   end
   return result
 end
@@ -222,15 +233,27 @@ local function add_init(plan, config, init, options)
     return { kind = "none", argv = init.argv, why = message }, {}
   end
   plan:begin "init"
-  return init, program.lead_kernel(plan, program.BANGER, init.kind == "banger")
+  if init.kind ~= "banger" then
+    return init, program.lead_kernel(plan, program.BANGER, false)
+  elseif program.is_absent_init(plan, init.argv[1]) then
+    plan:warn("the image runs %s, which is not in it", init.argv[1])
+  end
+  return init, program.lead_kernel(plan, program.BANGER, not program.is_shadowed(plan, init.argv[1]))
 end
 
-local function warn_none(plan, init, options)
-  plan:warn("%s; it does not boot by itself (--init names a program in it)", init.why)
-  for _, name in ipairs { "agent", "overlay" } do
+-- What was asked for, and is not had because banger-init is not there, or nothing is.
+local function warn_left_out(plan, init, options)
+  local is_none = init.kind == "none"
+  if is_none and options.init ~= "none" then
+    plan:warn("%s; it does not boot by itself (--init names a program in it)", init.why)
+  end
+  for _, name in ipairs((is_none or not plan:begin "init") and SERVED or {}) do
     if options[name] then
       plan:warn("%s is left out: it is banger-init's, which is not in this image", name)
     end
+  end
+  if is_none and #(options.environment or {}) > 0 then
+    plan:warn "environment is left out: nothing in this image passes it on"
   end
 end
 
@@ -273,9 +296,9 @@ end
 function M.prepare(rootfs, config, options)
   options = options or {}
   check(options)
-  local plan, want = Plan.new(rootfs, options.items), options.init
+  local plan, asked = Plan.new(rootfs, options.items), without_switched_off(options)
   options = wanted(options)
-  local init = choose(rootfs, config, want)
+  local init = choose(rootfs, config, options.init)
   init.system = program.system(plan, init)
   contract.add(plan, config, {
     hostname = options.hostname,
@@ -283,12 +306,13 @@ function M.prepare(rootfs, config, options)
       return systemd_image.keeps_resolv_conf(plan, target)
     end or nil,
   })
+  if plan:begin "init" or plan:begin "record" then
+    program.clear(plan)
+  end
   local cmdline
   init, cmdline = add_init(plan, config, init, options)
   add_system(plan, config, init, options)
-  if init.kind == "none" and want ~= "none" then
-    warn_none(plan, init, options)
-  end
+  warn_left_out(plan, init, asked)
   return { entries = plan.entries, warnings = plan.warnings, init = init, cmdline = words_for(plan, init, options, cmdline) }
 end
 

@@ -6,7 +6,8 @@ local size = require "banger.size"
 
 local M = {}
 
-M.RECORD = "/.banger/build.json"
+local DIRECTORY <const> = "/.banger"
+M.RECORD = DIRECTORY .. "/build.json"
 local RECORD_VERSION = 1
 
 ---What is known of a build before it is made.
@@ -35,8 +36,18 @@ local function describe_all(entries)
   return list
 end
 
+local function has_directory(build)
+  for _, entry in ipairs(build.guest.entries) do
+    if entry.path == DIRECTORY and entry.type == "dir" then
+      return true
+    end
+  end
+  return false
+end
+
 ---The entries that put the record into the image: JSON, the same bytes for the same
----image, recipes and version. None where that item is switched off.
+---image, recipes and version. It lists all entries but these. None where that item is
+---switched off.
 ---@param build banger.build_plan
 ---@return banger.guest_entry[]
 function M.record(build)
@@ -54,11 +65,24 @@ function M.record(build)
     recipes = build.recipes:names(),
     injected = describe_all(build.guest.entries),
   }
-  return {
-    { path = "/.banger", type = "dir", mode = tonumber("755", 8), uid = 0, gid = 0, item = "record", why = "holds the record" },
+  local entries = {
     { path = M.RECORD, type = "file", content = text .. "\n", mode = tonumber("644", 8), uid = 0, gid = 0,
       item = "record", why = "tells what was added" },
   }
+  if not has_directory(build) then
+    table.insert(entries, 1, { path = DIRECTORY, type = "dir", mode = tonumber("755", 8), uid = 0, gid = 0,
+      item = "record", why = "holds the record" })
+  end
+  return entries
+end
+
+---Add the record to the plan, which is complete but for it.
+---@param build banger.build_plan
+---@return banger.guest_entry[] # what was added
+function M.add_record(build)
+  local entries, all = M.record(build), build.guest.entries
+  table.move(entries, 1, #entries, #all + 1, all)
+  return entries
 end
 
 local function describe_variables(recipes)

@@ -23,11 +23,11 @@ local function busybox(name)
 end
 
 -- Pulls an image of these entries and boots it.
-local function run(name, entries, config, options)
+local function run(name, entries, config, cmdline)
   local layout, path = scratch:fresh ".layout", scratch:fresh ".ext4"
   oci.write(layout, { tag = "t", layers = { { tar = tar.archive(entries), compress = "gzip" } }, config = { config = config } })
-  sh.check(("%s pull -q %s oci:%s:t %s"):format(sh.quote(sh.banger()), options or "", layout, path))
-  local result = guest.boot(name, { built = true }, path)
+  sh.check(("%s pull -q oci:%s:t %s"):format(sh.quote(sh.banger()), layout, path))
+  local result = guest.boot(name, { built = true, cmdline = cmdline }, path)
   assert.is_true(image.fsck(path))
   return result, path
 end
@@ -64,6 +64,12 @@ describe("a pulled image", function()
   it_boots("whose program is not there says so", function()
     local result = run("pull-missing", { busybox "bin/busybox" }, { Entrypoint = { "nginx" } })
     assert_console("banger-init: nginx: not found in PATH=", result)
+    assert.are.equal("exit=127 signal=0 oom=0", result.exit)
+  end)
+
+  it_boots("that has not the init that it runs says so, and does not take banger-init for it", function()
+    local result = run("pull-no-init", { busybox "bin/busybox" }, { Cmd = { "/sbin/init" } }, "rw init=/.banger/init")
+    assert_console("banger-init: /sbin/init: ", result)
     assert.are.equal("exit=127 signal=0 oom=0", result.exit)
   end)
 end)

@@ -203,6 +203,7 @@ describe("--dry-run", function()
       "debugfs    rm /b", "  remove                 /etc/app.conf  (remove, by r: asked for)",
       "  file     0644 0:0      /a\\x0a  (inject, by r: asked for)", "  symlink  - 0:0         /b -> a  (inject, by r: asked for)",
       "  char     0600 0:0      /dev/console  (devices: is absent)",
+      "  file     0644 0:0      /.banger/build.json  (record: tells what was added)",
     } do
       assert.is_truthy(("\n" .. out):find("\n" .. line .. "\n", 1, true), line .. "\nis not in\n" .. out)
     end
@@ -216,6 +217,12 @@ describe("--dry-run", function()
     assert.same({ { recipe = "r", hook = "after_plan", line = 4 } }, plan.hooks)
     assert.equal(1073741824, plan.size)
     assert.same({ path = "/etc/app.conf", type = "remove", item = "remove", by = "r", why = "asked for" }, plan.entries[1])
+    local last = { path = "/.banger/build.json", type = "file", item = "record", why = "tells what was added" }
+    assert.same(last, plan.entries[#plan.entries])
+    local injected = require "cjson".decode(good "--json oci:layout out/x").injected
+    assert.same(last, injected[#injected])
+    assert.is_nil(tree()[".banger/build.json"].content:find("build.json", 1, true))
+    for _, entry in ipairs(plan_of("--without record").entries) do assert.not_equal("record", entry.item) end
   end)
 
   it("fails as the build would", function()
@@ -240,11 +247,37 @@ it("--without refuses what is no item", function()
   refused(1, "there is no item 'hsts' to inject; did you mean 'hosts'? (see --help)", "--without hsts oci:layout out/x")
 end)
 
-it("--no-inject leaves recipes' files out", function()
-  write { ["r.lua"] = "inject['/x'] = 'x' remove = '/etc' users = { { name = 'dev' } }" }
-  good "-q --no-inject --recipe r.lua oci:layout out/x"
-  local made = tree()
-  assert.same({ false, "own\n", false }, { made.x ~= nil, made["etc/hostname"].content, made[".banger"] ~= nil })
+describe("--no-inject", function()
+  it("excludes recipes that say what is in the image", function()
+    for text, key in pairs {
+      ["inject['/x'] = 'x'"] = "inject", ["size = '1G' remove = '/etc' users = { { name = 'dev' } }"] = "remove", ["hostname = 'a'"] = "hostname",
+      ["function after_resolve() end"] = "after_resolve", ["debugfs = { { 'rm', '/b' } }"] = "debugfs", ["guest.hosts = false"] = "guest",
+    } do
+      write { ["r.lua"] = text, ["s.lua"] = "use = './r.lua'" }
+      refused(1, ("--no-inject and --recipe exclude each other: r says '%s'"):format(key), "-q --no-inject --recipe r.lua oci:layout out/x")
+      refused(1, ("--no-inject and --recipe exclude each other: r says '%s'"):format(key), "--dry-run --no-inject --recipe s.lua oci:layout out/x")
+    end
+  end)
+
+  it("excludes options that say it", function()
+    refused(1, "--no-inject and --hostname exclude each other", "--no-inject --hostname a oci:layout out/x")
+    refused(1, "--no-inject and --agent exclude each other", "--agent --no-inject oci:layout out/x")
+    refused(1, "--no-inject and --init exclude each other", "--no-inject --init native oci:layout out/x")
+    good "-q --no-inject --init none --without hosts oci:layout out/x"
+  end)
+
+  it("leaves recipes that apply by themselves out, and goes with those that say how large it is", function()
+    write { ["config/banger/recipes/a.lua"] = "match = 'oci:*'\ninject['/x'] = 'x'", ["r.lua"] = "label = 'mine' agent = false" }
+    local got = require "cjson".decode(good "--json --no-inject --recipe r.lua oci:layout out/x")
+    assert.same({ { "r" }, "mine", {} }, { got.recipes, got.label, got.injected })
+    local made = tree()
+    assert.same({ false, "own\n", false }, { made.x ~= nil, made["etc/hostname"].content, made[".banger"] ~= nil })
+  end)
+end)
+
+it("--init none says what it leaves out", function()
+  local got = pull "-q --init none --agent oci:layout out/x"
+  assert.same({ 0, "banger-lua: agent is left out: it is banger-init's, which is not in this image\n" }, { got.code, got.err })
 end)
 
 -- ---- what comes out ------------------------------------------------------------------------

@@ -179,18 +179,44 @@ describe("banger-init", function()
       (told({ Entrypoint = { "/init" }, Cmd = { "nginx" }, Env = { "PUID=7" } }, {}, { kind = "native", path = "/init" })))
   end)
 
-  it("finds nothing of another build", function()
-    local function lines(nodes)
-      local result = {}
-      local _, entries = told({ Cmd = { "sh" } }, nil, nil, nodes)
-      for i, entry in ipairs(entries) do result[i] = entry.type .. " " .. entry.path end
-      return result
+  it("finds nothing of another build, nor of anything else in its place", function()
+    local guest = require "banger.guest"
+    -- What is below /.banger and in /etc after all is in, and what the plan does there before it adds.
+    local function made(own, options, ...)
+      local rootfs <close> = rootfs_of { program "/app", program "/lib/systemd/systemd", { path = "/etc/passwd", content = "own" }, ... }
+      local plan, removed, there = guest.prepare(rootfs, config(own), options), {}, {}
+      for _, entry in ipairs(plan.entries) do
+        if entry.type == "remove" then removed[#removed + 1] = ("%s %s: %s"):format(entry.item, entry.path, entry.why) end
+      end
+      banger.inject(rootfs, plan.entries)
+      for _, name in ipairs(rootfs:exists "/.banger" and rootfs:list "/.banger" or {}) do there[#there + 1] = name end
+      assert.equal("own", rootfs:read "/etc/passwd")
+      assert.is_nil(rootfs:stat "/etc/init")
+      return table.concat(there, " "), removed
     end
-    assert.same({ "dir /.banger", "file /.banger/init", "file /.banger/argv", "remove /.banger/user", "remove /.banger/native",
-      "remove /.banger/agent" }, lines { { path = "/.banger/user", content = "x" }, { path = "/.banger/agent", content = "x" },
-      { path = "/.banger/argv", content = "x" }, { path = "/.banger/native", target = "/none" } })
-    local fresh = { "remove /.banger", "dir /.banger", "file /.banger/init", "file /.banger/argv" }
-    assert.same(fresh, lines { { path = "/.banger", content = "x" } })
-    assert.same(fresh, lines { { path = "/.banger", target = "/elsewhere" } })
+    local app, native = { Cmd = { "/app" } }, { Cmd = { "/lib/systemd/systemd" } }
+    local older = "init /.banger: is of another build"
+    for _, there in ipairs {
+      { path = "/.banger/user", content = "x" }, { path = "/.banger/argv/x", content = "x" }, { path = "/.banger/native", target = "/none" },
+      { path = "/.banger/evil", content = "\127ELF", mode = tonumber("6755", 8) }, { path = "/.banger/sub/agent", type = "fifo" },
+      { path = "/.banger/init", target = "/etc/passwd" },
+    } do
+      assert.same({ "argv init", { older } }, { made(app, nil, there) })
+      assert.same({ "", { older } }, { made(native, nil, there) })
+      assert.same({ "", { (older:gsub("init", "record", 1)) } }, { made(native, { items = { init = false } }, there) })
+      assert.same({}, select(2, made(native, { items = { init = false, record = false } }, there)))
+    end
+    for what, there in pairs { ["a file"] = { path = "/.banger", content = "x" }, ["a symlink"] = link("/.banger", "/etc"), ["a fifo"] = {
+      path = "/.banger", type = "fifo" } } do
+      assert.same({ "argv init", { "init /.banger: is " .. what } }, { made(app, nil, there) })
+      assert.same({ "", { "init /.banger: is " .. what } }, { made(native, nil, there) })
+    end
+  end)
+
+  it("of another build is no init of the image's own", function()
+    local older = { program "/.banger/init", link("/sbin/init", "/.banger/init") }
+    assert.same({ "none" }, detect(older))
+    assert.same({ "banger", "/.banger/init" }, detect(older, { Cmd = { "/sbin/init" } }))
+    assert.same({ "none" }, detect(older, { Cmd = { "/app" } }, "/sbin/init"))
   end)
 end)

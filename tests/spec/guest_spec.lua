@@ -203,6 +203,24 @@ describe("what makes an image boot", function()
     end
   end)
 
+  it("is not told to run itself where the image runs an init that it has not", function()
+    for _, name in ipairs { "/sbin/init", "/usr/sbin/init", "/init", "/lib/systemd/systemd" } do
+      local lines, plan = prepare(nil, { Cmd = { name } })
+      assert.same({ "banger", { "the image runs " .. name .. ", which is not in it" } }, { plan.init.kind, plan.warnings })
+      local is_init = name ~= "/lib/systemd/systemd"
+      assert.same(is_init and { BANGER[1], BANGER[2], BANGER[3] } or BANGER, lines)
+      assert.same(is_init and { "init=/.banger/init" } or {}, plan.cmdline)
+    end
+    -- In PATH, or by a link, it would be found too.
+    for _, name in ipairs { "init", "./init", "/start" } do
+      local lines, plan = prepare({ ["/start"] = link "/sbin/init" }, { Cmd = { name } })
+      assert.same({ { BANGER[1], BANGER[2], BANGER[3] }, { "init=/.banger/init" }, {} }, { lines, plan.cmdline, plan.warnings })
+    end
+    -- A program of that name is one like any other.
+    local lines, plan = prepare({ ["/app/init"] = PROGRAM }, { Cmd = { "/app/init" } })
+    assert.same({ BANGER, {}, {} }, { lines, plan.cmdline, plan.warnings })
+  end)
+
   it("is the image's own init, found by the kernel or by its command line", function()
     local none, plan = prepare({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } })
     assert.same({ {}, "native", { "rw" } }, { none, plan.init.kind, plan.cmdline })
@@ -253,6 +271,26 @@ describe("what makes an image boot", function()
   it("is nothing when that is asked for", function()
     local lines, plan = prepare(nil, { Cmd = { "/app" } }, { init = "none" })
     assert.same({ {}, {}, "none", {} }, { lines, plan.warnings, plan.init.kind, plan.cmdline })
+  end)
+
+  it("says what it leaves out with banger-init", function()
+    local agent = "agent is left out: it is banger-init's, which is not in this image"
+    local overlay = "overlay is left out: it is banger-init's, which is not in this image"
+    local function warned(program, options)
+      options.agent, options.overlay = true, "tmpfs"
+      local lines, plan = prepare({ [program] = PROGRAM }, { Cmd = { program } }, options)
+      assert.same({}, lines)
+      return plan.warnings
+    end
+    assert.same({ agent, overlay }, warned("/app", { init = "none" }))
+    assert.same({ agent, overlay }, warned("/sbin/init", { init = "none" }))
+    assert.same({ agent, overlay }, warned("/sbin/init", { items = { init = false } }))
+    assert.same({ "the item init is switched off; it does not boot by itself (--init names a program in it)", agent, overlay },
+      warned("/app", { items = { init = false } }))
+    assert.same({ overlay }, warned("/app", { init = "none", items = { agent = false } }))
+    assert.same({}, warned("/app", { init = "none", items = { agent = false, overlay = false } }))
+    local plan = select(2, prepare(nil, { Cmd = { "/app" } }, { init = "none", environment = { "A=1" } }))
+    assert.same({ "environment is left out: nothing in this image passes it on" }, plan.warnings)
   end)
 
   it("can be chosen by a word or a path", function()

@@ -124,7 +124,29 @@ describe("the record", function()
     assert.matches('"recipes":[],', entries[2].content, 1, true)
   end)
 
+  it("is in the plan, but not in itself", function()
+    local made = build()
+    local content = plan.record(made)[2].content
+    assert.same({ "/.banger", "/.banger/build.json" }, { plan.add_record(made)[1].path, made.guest.entries[5].path })
+    assert.equal(content, made.guest.entries[5].content)
+    assert.is_nil(content:find("build.json", 1, true))
+    assert.matches("\n5 entries\n", plan.text(made))
+    assert.matches("\n  file     0644 0:0      /.banger/build.json  (record: tells what was added)\n", plan.text(made), 1, true)
+    assert.same({ path = "/.banger/build.json", type = "file", item = "record", why = "tells what was added" }, plan.object(made).entries[5])
+  end)
+
+  it("has no directory of its own where one is there", function()
+    local made = build()
+    made.guest.entries[4] = { path = "/.banger", type = "dir", item = "init", why = "is asked for" }
+    assert.same({ "/.banger/build.json" }, { plan.add_record(made)[1].path })
+    assert.equal(5, #made.guest.entries)
+    made.guest.entries = { { path = "/.banger", type = "remove", item = "init", why = "is a symlink" } }
+    assert.equal(2, #plan.record(made))
+  end)
+
   it("can be left out", function()
-    assert.same({}, plan.record(build { settings = { items = { record = false } } }))
+    local made = build { settings = { items = { record = false } } }
+    assert.same({}, plan.add_record(made))
+    assert.equal(3, #made.guest.entries)
   end)
 end)

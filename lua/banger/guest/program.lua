@@ -32,9 +32,11 @@ function M.argv(config)
   return argv
 end
 
+-- What another build left is none of the image's own.
 local function is_program(rootfs, path)
   local found = rootfs:stat(path, { follow = true })
   return found ~= nil and found.type == "file" and found.mode & EXECUTABLE ~= 0
+    and not (rootfs:resolve(path) or path):find("^" .. DIRECTORY:gsub("%p", "%%%0") .. "/")
 end
 
 -- Two names of one file, links followed.
@@ -232,21 +234,19 @@ local function values_of(config, init, options)
   return values
 end
 
--- A directory of our own: what another build left there is not ours.
-local function directory(plan)
+---Take away what the image has in our directory's place: another build, or whatever it is,
+---would have a say in this one.
+---@param plan banger.plan
+function M.clear(plan)
   local found = plan:entry_at(DIRECTORY)
-  if found and found.type ~= "dir" then
-    plan:add({ path = DIRECTORY, type = "remove" }, ("is a %s"):format(found.type))
+  if found then
+    plan:add({ path = DIRECTORY, type = "remove" }, found.type == "dir" and "is of another build" or ("is a %s"):format(found.type))
   end
-  plan:add({ path = DIRECTORY, type = "dir", mode = tonumber("755", 8) }, "banger-init and what it is told")
 end
 
 local function file(plan, name, list, why)
-  local path = DIRECTORY .. "/" .. name
   if #list > 0 then
-    plan:add({ path = path, type = "file", content = strings(list), mode = tonumber("644", 8) }, why)
-  elseif plan:is_dir(DIRECTORY) and plan:entry_at(path) then
-    plan:add({ path = path, type = "remove" }, "is of another build")
+    plan:add({ path = DIRECTORY .. "/" .. name, type = "file", content = strings(list), mode = tonumber("644", 8) }, why)
   end
 end
 
@@ -264,7 +264,7 @@ function M.add(plan, config, init, options)
     return nil, ("there is no banger-init for %s"):format(architecture)
   end
   plan:begin "init"
-  directory(plan)
+  plan:add({ path = DIRECTORY, type = "dir", mode = tonumber("755", 8) }, "banger-init and what it is told")
   plan:add({ path = BANGER, type = "file", content = program, mode = tonumber("755", 8) },
     init.kind == "banger" and "the image's program is no init" or "goes before the image's own init")
   local values = values_of(config, init, options)
@@ -273,6 +273,30 @@ function M.add(plan, config, init, options)
     file(plan, known.name, values[known.name] or {}, known.why)
   end
   return true
+end
+
+---Whether the image runs an init that is not in it.
+---@param plan banger.plan
+---@param name string # its program
+---@return boolean
+function M.is_absent_init(plan, name)
+  local known = name:find "^/" and name:match "[^/]*$" == "init"
+  for _, native in ipairs(NATIVE) do
+    known = known or name == native
+  end
+  return known and not is_program(plan.rootfs, name)
+end
+
+---Whether a link at /sbin/init could be taken for the image's program, which is not there
+---or is looked for in PATH: banger-init would run itself.
+---@param plan banger.plan
+---@param name string # the program
+---@return boolean
+function M.is_shadowed(plan, name)
+  if name:find "^/" then
+    name = not plan:at(name) and plan:dangling_end(name) or ""
+  end
+  return name:match "[^/]*$" == "init"
 end
 
 -- Whether the kernel comes to a program by itself: it looks at /sbin/init first.
