@@ -83,6 +83,7 @@ parser:option("--agent", "A socket to make here, behind which banger-init's agen
 parser:flag("--snapshot", "Write nothing into the disks: what the guest writes is gone afterwards.")
 parser:option("--timeout", "End the machine after so long, such as 90 or 5m; the exit code is 124 then.")
   :argname("TIME"):convert(timeout)
+parser:flag("-q --quiet", "Print nothing but what the console shows, and warnings.")
 parser:option("--log", "Write what the console shows into a file too."):argname "FILE"
 parser:option("--print-cmdline", "Boot nothing, print what would: a command line of qemu or cloud-hypervisor, a --config-file for firecracker.")
   :choices { "qemu", "firecracker", "cloud-hypervisor" }
@@ -155,9 +156,9 @@ elseif options.initrd_out then
   write_file(options.initrd_out, archive)
 elseif kernel.unindexed then
   local base, version = kernel.unindexed:match "^(.*)/lib/modules/([^/]*)$"
-  note("%s has no modules.dep, and its modules are not used: depmod -b %s %s makes it", kernel.unindexed, base or "/", version or "VERSION")
+  cli.warn("%s has no modules.dep, and its modules are not used: depmod -b %s %s makes it", kernel.unindexed, base or "/", version or "VERSION")
 elseif not kernel.modules then
-  note("%s: its modules were not found (--modules DIR); virtio and ext4 have to be built in", kernel.path)
+  cli.warn("%s: its modules were not found (--modules DIR); virtio and ext4 have to be built in", kernel.path)
 end
 
 -- 3. Put the machine together.
@@ -199,13 +200,13 @@ local machine = {
 if monitor == "firecracker" then
   cli.write(firecracker.config(machine), "\n")
   if kernel.format ~= "vmlinux" then
-    note("firecracker boots an uncompressed vmlinux (on arm64 an Image): %s is a %s", kernel.path, kernel.format)
+    cli.warn("firecracker boots an uncompressed vmlinux (on arm64 an Image): %s is a %s", kernel.path, kernel.format)
   end
 elseif monitor == "cloud-hypervisor" then
   cli.write(plan.quote(cloud_hypervisor.argv(machine)), "\n")
 end
 if options.print_cmdline and archive and not options.initrd_out then
-  note("initramfs.cpio has to be made: --initrd-out FILE writes it")
+  cli.warn("initramfs.cpio has to be made: --initrd-out FILE writes it")
 end
 if options.print_cmdline and monitor ~= "qemu" then
   return
@@ -231,10 +232,10 @@ local result = banger.host.foreground(qemu.argv(machine), {
 -- 6. End as the guest ended.
 local ending = console.ending(result.tail)
 if result.timed_out then
-  note("%s: was ended after %d seconds (--timeout)", options.image, options.timeout)
+  cli.warn("%s: was ended after %d seconds (--timeout)", options.image, options.timeout)
   os.exit(TIMED_OUT)
 elseif ending.panic then
-  note("%s: the kernel gave up: %s", options.image, ending.panic)
+  cli.warn("%s: the kernel gave up: %s", options.image, ending.panic)
   os.exit(PANICKED)
 elseif ending.code then
   os.exit(ending.code)

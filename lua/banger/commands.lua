@@ -192,6 +192,7 @@ function M.versions()
   local libraries = core.libraries()
   local lines = { ("banger-lua %s (%s %s)"):format(core.version, libraries[1].name, libraries[1].version) }
   table.insert(libraries, { name = "lua-cjson", version = require "cjson"._VERSION })
+  table.insert(libraries, { name = "libedit", version = require "banger.editor".version })
   for _, library in ipairs(libraries) do
     lines[#lines + 1] = ("%s %s"):format(library.name, library.version)
   end

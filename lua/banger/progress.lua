@@ -24,6 +24,7 @@ end
 
 ---@class banger.progress_options
 ---@field layers? integer # how many there are; `start` may say so too
+---@field what? string # what they are called; default "layer"
 ---@field mode? "auto"|"tty"|"plain"|"none" # tty redraws a line per layer in place, plain prints one
 ---  per finished layer; auto, the default, is tty on a terminal and else plain
 ---@field out? file* # default stderr; this and what follows are for tests
@@ -37,6 +38,7 @@ function M.new(options)
   return setmetatable({
     mode = decide(options.mode or "auto"),
     count = options.layers,
+    what = options.what or "layer",
     out = options.out or io.stderr,
     clock = options.clock or host.clock,
     columns = options.columns or function()
@@ -69,7 +71,7 @@ local function describe(layer, done, seconds)
 end
 
 function Progress:label(layer)
-  return ("layer %d/%d %s"):format(layer.number, self.count, digest.short(layer.digest))
+  return ("%s %d/%d %s"):format(self.what, layer.number, self.count, digest.short(layer.digest))
 end
 
 -- The last column stays free: some terminals wrap when it is written.

@@ -502,3 +502,11 @@ enum editor_input editor_read(
 	uselocale(locale);
 	return input;
 }
+
+#define TEXT(x)   #x
+#define NUMBER(x) TEXT(x)
+
+const char *editor_version(void)
+{
+	return NUMBER(LIBEDIT_MAJOR) "." NUMBER(LIBEDIT_MINOR);
+}

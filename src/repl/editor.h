@@ -40,4 +40,7 @@ void editor_remember(void *editor, const char *entry);
 enum editor_input editor_read(
 	struct editor *editor, const char *prompt, const char **line, size_t *len);
 
+/* Of libedit's interface, such as "2.11"; it has no function for its own. */
+const char *editor_version(void);
+
 #endif

@@ -328,6 +328,8 @@ static int open_module(lua_State *L)
 	lua_setfield(L, -2, "__index");
 	lua_pop(L, 1);
 	luaL_newlib(L, functions);
+	lua_pushstring(L, editor_version());
+	lua_setfield(L, -2, "version");
 	return 1;
 }
 

@@ -18,12 +18,12 @@ setup(function()
   scratch:mkdir "w/dir"
   sh.check(("ln -s %s %s"):format(sh.quote(BANGER), sh.quote(scratch:path "bin/banger-lua")))
   oci.write(scratch:path "w/layout", { tag = "app", config = { config = { Entrypoint = { "/app" } } }, layers = { { tar = tar.archive {
-    tar.dir "etc/", tar.file("app", "#!/bin/sh\n", { mode = 493 }), tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
+    tar.dir "etc/", tar.file("app", sh.read_file((sh.check "command -v busybox":gsub("\n", ""))), { mode = 493 }), tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
   } } } })
   share = scratch:path "share"
   sh.check(([[
     cd %s && : > empty && echo text > text && touch 'b c.img'
-    HOME=$PWD/home XDG_CACHE_HOME=$PWD/home/cache ../bin/banger-lua pull -q --platform linux/amd64 oci:layout:app a.ext4
+    HOME=$PWD/home XDG_CACHE_HOME=$PWD/home/cache ../bin/banger-lua pull -q --size 70M --platform linux/amd64 oci:layout:app a.ext4
     head -c 100000 a.ext4 > cut.ext4
     SOURCE_DATE_EPOCH=1700000000 ../bin/banger-lua help --output %s
   ]]):format(sh.quote(scratch:path "w"), sh.quote(share)))
@@ -309,6 +309,60 @@ describe("the scripts", function()
   end)
 end)
 
+-- ---- one convention ------------------------------------------------------------------------
+
+describe("every recipe", function()
+  local function has(name)
+    for _, one in ipairs(all) do
+      if one.words == name then return one.set end
+    end
+  end
+
+  it("takes --help, --log-level and --verbose; those with results --json, those that say something -q", function()
+    local own = { exec = true, help = true } -- what they print is another's: the command's, a text to read
+    for _, command in ipairs(commands.built_in()) do
+      local set = has(command.name)
+      assert(set["--help"] and set["--log-level"] and set["--verbose"], command.name)
+      local parts = { command.name }
+      for _, one in ipairs(all) do
+        if one.words:find("^" .. command.name .. " ") then parts[#parts + 1] = one.words end
+      end
+      assert(own[command.name] or set["--quiet"], command.name .. " has no --quiet")
+      local json = 0
+      for _, words in ipairs(parts) do json = json + (has(words)["--json"] and 1 or 0) end
+      assert(own[command.name] or command.name == "run" or json > 0, command.name .. " has no --json")
+    end
+  end)
+
+  for _, command in ipairs {
+    "pull --json oci:layout:app j.ext4", "pull --json --dry-run oci:layout:app j.ext4", "check --json a.ext4", "cache list --json",
+    "cache verify --json", "cache prune --json", "recipes --json", "recipes --json slim", "recipes --json --keys", "ls --json a.ext4",
+    "stat --json a.ext4 /app", "find --json a.ext4", "tree --json a.ext4", "df --json a.ext4", "cat --json a.ext4 /app",
+    "diff --json a.ext4 a.ext4", "inspect --json a.ext4", "inspect --json oci:layout:app", "layers --json oci:layout:app",
+    "extract --json a.ext4 /app j.app", "edit --json --editor true a.ext4 /app", "report --json oci:layout:app -o j.html",
+  } do
+    it("has JSON on stdout and nothing besides: " .. command, function()
+      local got = run("banger-lua " .. command .. " >j.json && python3 -c 'import json; json.load(open(\"j.json\"))'")
+      assert.same({ "", 0 }, { got.out, got.code }, got.err)
+    end)
+  end
+
+  for _, command in ipairs {
+    "pull -q oci:layout:app q.ext4", "check -q a.ext4", "cache -q list", "cache verify -q", "cache prune -q --all", "recipes -q", "ls -q a.ext4",
+    "extract -q a.ext4 /app q.app", "edit -q --editor true a.ext4 /app", "report -q oci:layout:app -o q.html", "layers -q oci:layout:app",
+    "run -q --print-cmdline qemu --kernel q.kernel --initrd text a.ext4",
+  } do
+    it("says nothing on stderr with -q: " .. command, function()
+      if command:find "q%.kernel" then
+        if not sh.exists "build/cache/kernel/kernel" then return pending "no kernel in build/cache/kernel" end
+        command = command:gsub("q%.kernel", (sh.check("realpath build/cache/kernel/kernel"):gsub("\n", "")))
+      end
+      local got = run("banger-lua " .. command)
+      assert.same({ "", 0 }, { got.err, got.code })
+    end)
+  end
+end)
+
 -- ---- wrong uses ----------------------------------------------------------------------------
 
 local WRONG = {
@@ -364,7 +418,7 @@ local WRONG = {
   { "check dir", 1, "dir: not an ext4 image: not a regular file" },
   { "check text", 1, "text: not an ext4 image: it has only 5 bytes" },
   { "check empty", 1, "empty: not an ext4 image: it has only 0 bytes" },
-  { "check cut.ext4", 1, "cut.ext4: cut off: it has 100000 bytes, its file system 17996 blocks of 4096" },
+  { "check cut.ext4", 1, "cut.ext4: cut off: it has 100000 bytes, its file system 17920 blocks of 4096" },
   { "check --free 101 a.ext4", 1, "--free: '101' is no number from 0 to 100 (see --help)" },
   { "check --init sbin/init a.ext4", 1, "--init: 'sbin/init' is no path in the image, from / on (see --help)" },
   { "exec", 1, "missing argument 'address' (see --help)" },
@@ -406,7 +460,7 @@ local WRONG = {
   { "extract a.ext4 /app nowhere/x", 2, "make a temporary directory nowhere/.banger-extract.: No such file or directory" },
   { "edit oci:layout:app /app", 1, "oci:layout:app is no file; only an ext4 image can be edited" },
   { "edit a.ext4 app", 1, "'app' is no path of a file in the image, from / on" },
-  { "inspect cut.ext4", 1, "cut.ext4: cut off: it has 100000 bytes, its file system 17996 blocks of 4096" },
+  { "inspect cut.ext4", 1, "cut.ext4: cut off: it has 100000 bytes, its file system 17920 blocks of 4096" },
   { "layers a.ext4", 1, "a.ext4 is an ext4 image, which has no layers; name the reference it was made of" },
   { "layers --max-wasted x oci:layout:app", 1, "--max-wasted: 'x' is neither a size such as 10M nor a part such as 5% (see --help)" },
   { "layers --min-efficiency 2 oci:layout:app", 1, "--min-efficiency: '2' is no number from 0 to 1 (see --help)" },
@@ -427,7 +481,7 @@ describe("wrong uses", function()
   end)
 
   it("of the place to print to are told", function()
-    for _, command in ipairs { "check a.ext4", "ls a.ext4", "help", "recipes" } do
+    for _, command in ipairs { "check --json a.ext4", "ls a.ext4", "help", "recipes" } do
       assert.same({ out = "", err = "banger-lua: write to stdout: No space left on device\n", code = 7 },
         run("banger-lua " .. command .. " >/dev/full"))
     end

@@ -263,7 +263,7 @@ describe("--version", function()
     assert.matches("\nlibext2fs " .. e2fsprogs:gsub("%p", "%%%0") .. "\n", got.out)
     local openssl = sh.run("openssl version"):match "OpenSSL (%S+)"
     assert.matches("\nOpenSSL " .. openssl:gsub("%p", "%%%0") .. "\n", got.out)
-    for _, name in ipairs { "isa%-l", "libarchive", "libzstd", "lua%-cjson" } do
+    for _, name in ipairs { "isa%-l", "libarchive", "libzstd", "lua%-cjson", "libedit" } do
       assert.matches("\n" .. name .. " %d+%.%d+", got.out)
     end
   end)
