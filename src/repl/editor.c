@@ -350,10 +350,11 @@ static void bind_keys(EditLine *el)
 		{"^W", "ed-delete-prev-word"},
 	};
 
-	el_set(el, EL_ADDFN, "banger-complete", "Complete", key_complete);
-	el_set(el, EL_ADDFN, "banger-paste", "Take what is pasted", key_paste);
-	el_set(el, EL_ADDFN, "banger-up", "The line above", key_up);
-	el_set(el, EL_ADDFN, "banger-down", "The line below", key_down);
+	/* Wide, as el_set would never free the copies it makes of these. */
+	el_wset(el, EL_ADDFN, L"banger-complete", L"Complete", key_complete);
+	el_wset(el, EL_ADDFN, L"banger-paste", L"Take what is pasted", key_paste);
+	el_wset(el, EL_ADDFN, L"banger-up", L"The line above", key_up);
+	el_wset(el, EL_ADDFN, L"banger-down", L"The line below", key_down);
 	for (size_t i = 0; i < sizeof(bindings) / sizeof(bindings[0]); i++)
 		el_set(el, EL_BIND, bindings[i].keys, bindings[i].name, NULL);
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,13 +54,10 @@ static void unescape(char *line)
 
 static int make_parents(const char *path)
 {
-	char dir[PATH_MAX];
+	cleanup(cleanup_free) char *dir = strdup(path);
 
-	if (strlen(path) >= sizeof(dir)) {
-		errno = ENAMETOOLONG;
+	if (!dir)
 		return -1;
-	}
-	strcpy(dir, path);
 	for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(dir, 0700) < 0 && errno != EEXIST)

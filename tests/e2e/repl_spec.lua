@@ -135,6 +135,20 @@ describe("at the prompt", function()
     assert.equal(1, count)
   end)
 
+  it("a history that has grown is cut to its end", function()
+    local dir = home()
+    sh.check(("mkdir -p %s/state/banger && seq -f \"'entry %%g' .. '%s'\" 1 6000 >%s/state/banger/history"):format(dir, ("x"):rep(800), dir))
+    local t = open("", { env = { HOME = dir } })
+    t:press("Up"):expect "'entry 6000' .. "
+    t:press("C-u"):enter("1 + 1"):expect "\n2\n>"
+    assert.equal("5000\n", sh.check("wc -l < " .. dir .. "/state/banger/history"))
+    assert.matches("^'entry 1002' %.%. ", history(t))
+    assert.matches("\n1 %+ 1\n$", history(t))
+    t:enter("2 + 2"):expect "\n4\n>"
+    assert.matches("\n1 %+ 1\n2 %+ 2\n$", history(t))
+    assert.equal("history\n", sh.check("ls " .. dir .. "/state/banger"))
+  end)
+
   it("Ctrl-R searches backwards", function()
     local t = open()
     t:enter("'first' .. 1"):expect '"first1"\n>'
