@@ -28,7 +28,7 @@ struct editor {
 	locale_t locale; /* of the terminal: the process's own stays "C" */
 	FILE *out;
 	int signals; /* SIGTSTP and SIGWINCH, as a descriptor */
-	bool pastes; /* the terminal marks what is pasted */
+	bool pastes; /* a terminal of today: it marks what is pasted, and clears its lines */
 	bool dropped;
 	const char *prompt;
 	editor_complete *complete;
@@ -77,15 +77,41 @@ static void stop_process(struct editor *editor)
 	el_set(editor->el, EL_REFRESH);
 }
 
+/* How many rows of the screen are above the cursor's in what is being typed. */
+static int rows_above(struct editor *editor, int columns)
+{
+	const LineInfoW *line = el_wline(editor->el);
+	int row = 0, column = (int)strlen(editor->prompt);
+
+	for (const wchar_t *at = line->buffer; at < line->cursor; at++) {
+		int width = wcwidth(*at);
+
+		column += width > 0 ? width : 0;
+		if (*at == L'\n' || column >= columns) {
+			row++;
+			column = *at == L'\n' ? 0 : column - columns;
+		}
+	}
+	return row;
+}
+
+/* Terminals break lines anew when their width changes: what is being typed is drawn
+ * again over that. */
 static void follow_size(struct editor *editor)
 {
 	struct winsize size;
+	int rows;
 
 	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 ||
 		(size.ws_col == editor->size.ws_col && size.ws_row == editor->size.ws_row))
 		return;
 	editor->size = size;
 	el_resize(editor->el);
+	rows = editor->pastes && size.ws_col ? rows_above(editor, size.ws_col) : 0;
+	if (rows)
+		fprintf(editor->out, "\033[%dA", rows);
+	if (editor->pastes)
+		fputs("\r\033[J", editor->out);
 	el_set(editor->el, EL_REFRESH);
 }
 

@@ -259,8 +259,19 @@ describe("the screen", function()
     local shown = "{ a = 'aaaaaaaaaaaaaaa', b = 'bbbbbbbbbbbbbbb' }"
     t:enter(shown):expect '\n{ a = "aaaaaaaaaaaaaaa", b = "bbbbbbbbbbbbbbb" }\n>'
     t:tmux("resize-window", "-x", "40", "-y", "30")
-    t:press "C-l"
-    t:press("C-u"):press("Up"):press("Enter"):expect '{\n  a = "aaaaaaaaaaaaaaa",\n  b = "bbbbbbbbbbbbbbb",\n}\n>'
+    t:press("Up"):press("Enter"):expect '{\n  a = "aaaaaaaaaaaaaaa",\n  b = "bbbbbbbbbbbbbbb",\n}\n>'
+  end)
+
+  it("a line that is being typed is drawn anew when the width changes", function()
+    local t = open("", { width = 100 })
+    t:type("x = 'a long line, which does not fit a line of the terminal when that gets narrow' -- so it is broken"):expect "is broken"
+    t:tmux("resize-window", "-x", "50", "-y", "30")
+    t:type(" !"):expect "\n> x = 'a long line, which does not fit a line of the terminal when that gets narrow' -- so it is broken !"
+    assert.equal(1, select(2, t:visible():gsub("a long line", "")))
+    t:tmux("resize-window", "-x", "120", "-y", "30")
+    t:type("?"):expect "\n> x = 'a long line, which does not fit a line of the terminal when that gets narrow' -- so it is broken !?"
+    t:press("Enter"):expect "\n>"
+    t:enter("#x"):expect "\n76\n>"
   end)
 
   it("has colours, but not with NO_COLOR or a dumb terminal", function()
@@ -393,6 +404,16 @@ outer(20)
     t = open("script.lua", { prompt = "debug>" })
     t:press("C-d"):expect "went on"
     assert.equal(0, t:status())
+  end)
+
+  it("talks on stderr where stdout is not for people", function()
+    sh.write_file(scratch:path "data.lua", "local x = 5\nrequire 'banger'.breakpoint()\nprint(x)\n")
+    local t = open("data.lua >data.out", { prompt = "debug>" })
+    t:enter("x = x + 2"):expect "+ 2\ndebug>"
+    t:enter("x"):expect "\n7\ndebug>"
+    t:enter ":c"
+    assert.equal(0, t:status())
+    assert.equal("7\n", sh.read_file(scratch:path "data.out"))
   end)
 
   it("from the prompt comes back to the prompt", function()

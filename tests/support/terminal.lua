@@ -65,7 +65,12 @@ function Terminal:screen()
   return (shown:gsub("[ \t]+\n", "\n"):gsub("\n+$", "\n"))
 end
 
---- The same with colours.
+--- What the screen shows, without what has scrolled off it.
+function Terminal:visible()
+  return self:tmux("capture-pane", "-p", "-J")
+end
+
+--- All of it with colours.
 function Terminal:colours()
   return self:tmux("capture-pane", "-p", "-e", "-S", "-")
 end
