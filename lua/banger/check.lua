@@ -23,7 +23,8 @@ local M = {}
 ---| "wrong-architecture" # of the image, the program and its loader
 ---| "broken-merged-usr" # /lib and the like are no links to /usr any more, and something is out of reach
 ---| "missing-library"
----| "working-directory" # WorkingDir is no directory
+---| "argument-too-long" # longer than the kernel takes
+---| "working-directory" # WorkingDir is no directory, or can be none
 ---| "unknown-user" # User, or its group, is not in the image
 ---| "no-default-target" # systemd has nothing to reach
 ---| "systemd-without-udev"
@@ -63,7 +64,7 @@ local M = {}
 ---@field name? string # what messages call the file system
 
 ---@class banger.check.result
----@field findings banger.finding[] # errors first, each in the order of the checks
+---@field findings banger.finding[] # errors first, of these what cannot be read, each in the order of the checks
 ---@field errors integer
 ---@field warnings integer
 ---@field init? banger.check.init # what runs first, where there is such a thing
@@ -84,12 +85,19 @@ State.__index = State
 local MAX_ALIKE = 16
 local RECORD = "/.banger/build.json"
 
+-- What the file system does not give is neither there nor missing: that it does not is
+-- the one thing to say of it, and comes before all else.
 local function add(check, level, id, path, message, remedy)
+  if id == "unreadable" then
+    level = id
+  elseif path ~= "/" and check.view:has_failed(path) then
+    return -- "/" is the file system as a whole
+  end
   local known = check.counts[id] or 0
   check.counts[id] = known + 1
   if known < MAX_ALIKE then
     local list = check.findings[level]
-    list[#list + 1] = { level = level, id = id, path = path, message = message, remedy = remedy }
+    list[#list + 1] = { level = level == "warning" and level or "error", id = id, path = path, message = message, remedy = remedy }
   end
 end
 
@@ -163,7 +171,8 @@ M.CHECKS = {
 }
 
 local function result_of(check)
-  local errors, warnings = check.findings.error, check.findings.warning
+  local errors, warnings = check.findings.unreadable, check.findings.warning
+  table.move(check.findings.error, 1, #check.findings.error, #errors + 1, errors)
   local all = table.move(warnings, 1, #warnings, #errors + 1, table.move(errors, 1, #errors, 1, {}))
   return { findings = all, errors = #errors, warnings = #warnings, init = check.init, architecture = check.architecture }
 end
@@ -185,7 +194,7 @@ function M.run(tree, facts, more)
   for name, value in pairs(facts or {}) do
     copy[name] = value
   end
-  local check = setmetatable({ view = view.new(tree), facts = copy, findings = { error = {}, warning = {} }, counts = {} }, State)
+  local check = setmetatable({ view = view.new(tree), facts = copy, findings = { unreadable = {}, error = {}, warning = {} }, counts = {} }, State)
   for _, one in ipairs(M.CHECKS) do
     one(check)
   end

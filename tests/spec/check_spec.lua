@@ -508,6 +508,39 @@ describe("an image with banger-init", function()
       image({ argv = { "/app" }, cwd = { "/srv" } }, { program "/app", file("/srv", "") }))
   end)
 
+  it("cannot make its directory below what is none", function()
+    local remedy = "; give the image another WorkingDir"
+    local app = program "/app"
+    finds({ "error: working-directory: the image runs in /w/x, and /w is a file, not a directory" .. remedy },
+      image({ argv = { "/app" }, cwd = { "/w/x" } }, { app, file("/w", "") }))
+    finds({ "error: working-directory: the image runs in /w/x/y, and /w/x is a link to /none, which is not there" .. remedy },
+      image({ argv = { "/app" }, cwd = { "/w/x/y" } }, { app, link("/w/x", "/none") }))
+    finds({ "error: working-directory: the image runs in a directory whose name has 5001 bytes" .. remedy },
+      image({ argv = { "/app" }, cwd = { "/" .. ("x"):rep(5000) } }, { app }))
+    is_fine(image({ argv = { "/app" }, cwd = { "/w/x/y" } }, { app, link("/w", "/srv"), dir "/srv" }))
+  end)
+
+  it("has arguments of a length that the kernel takes", function()
+    local remedy = "; give it to the program in a file"
+    local app, longest = program "/app", ("x"):rep(131071)
+    is_fine(image({ argv = { "/app", longest }, env = { longest } }, { app }))
+    finds({ "error: argument-too-long: string 2 of /.banger/argv is longer than the 131071 bytes that the kernel takes" .. remedy },
+      image({ argv = { "/app", longest .. "x" } }, { app }))
+    finds({ "error: argument-too-long: string 1 of /.banger/env is longer than the 131071 bytes that the kernel takes" .. remedy },
+      image({ argv = { "/app" }, env = { ("x"):rep(3000000) } }, { app }))
+    local many = { "/app" }
+    for i = 2, 18 do many[i] = longest end
+    finds({ "error: argument-too-long: the image's command and environment are more than the 2 MiB that the kernel takes; "
+      .. "give them to the program in a file" }, image({ argv = many }, { app }))
+  end)
+
+  it("is not the program that it runs", function()
+    finds({ "error: program-not-found: the image runs /sbin/init, which is not there: /sbin/init leads to banger-init itself; "
+      .. "install it, or pull an image that has it" }, image { argv = { "/sbin/init" } })
+    finds({ "error: program-not-found: the image runs init, which is not there: /sbin/init leads to banger-init itself; "
+      .. "install it, or pull an image that has it" }, image { argv = { "init" } })
+  end)
+
   it("hands over to an init that is there", function()
     local result = is_fine(image({ native = { "/sbin/openrc-init" } }, { program "/sbin/openrc-init" }))
     assert.equal("/sbin/openrc-init", result.init.native)
@@ -572,6 +605,24 @@ describe("systemd", function()
     finds({ "warning: missing-machine-id: /etc/machine-id is not there, so systemd asks questions at the first boot; make an empty file" },
       systemd(gone "/etc/machine-id"))
     is_fine(systemd(file("/etc/machine-id", "uninitialized\n")))
+  end)
+
+  it("has a machine-id of its own", function()
+    local rest = " is not empty: every machine made of this image is the same one; "
+    local id = "0123456789abcdef0123456789abcdef\n"
+    local first, second = "warning: machine-id: /etc/machine-id" .. rest .. "empty the file; it is filled at the first boot",
+      "warning: machine-id: /var/lib/dbus/machine-id" .. rest .. "make it a link to /etc/machine-id"
+    local cloned = systemd(file("/etc/machine-id", id), file("/var/lib/dbus/machine-id", id))
+    finds({ first, second }, cloned)
+    finds({ second }, systemd(file("/var/lib/dbus/machine-id", id)))
+    is_fine(systemd(file("/etc/machine-id", "\n"), link("/var/lib/dbus/machine-id", "/etc/machine-id")))
+    -- What pull made runs, and has one then.
+    local emptied = { injected = { "x", { item = "machine-id", path = "/etc/machine-id" } } }
+    is_fine(cloned, { record = emptied })
+    finds({ first, second }, cloned, { record = { injected = { { item = "masks" } } } })
+    finds({ first, second }, cloned, { record = { injected = "x" }, superblock = { mounted = false } })
+    is_fine(cloned, { record = { injected = {} }, superblock = { mounted = true } })
+    finds({ first, second }, cloned, { superblock = { mounted = true } })
   end)
 
   it("is looked at behind banger-init too", function()
@@ -662,15 +713,10 @@ describe("what a machine needs of its root", function()
     end
   end)
 
-  it("has a machine-id of its own", function()
-    local rest = " is not empty: every machine made of this image is the same one; "
+  it("may have a machine-id, which only systemd would fill", function()
     local id = "0123456789abcdef0123456789abcdef\n"
-    finds({ "warning: machine-id: /etc/machine-id" .. rest .. "empty the file; it is filled at the first boot" },
-      { INIT, file("/etc/machine-id", id) })
-    finds({ "warning: machine-id: /var/lib/dbus/machine-id" .. rest .. "make it a link to /etc/machine-id" },
-      { INIT, file("/var/lib/dbus/machine-id", id) })
-    is_fine { INIT, file("/etc/machine-id", ""), link("/var/lib/dbus/machine-id", "/etc/machine-id") }
-    is_fine { INIT, file("/etc/machine-id", "\n") }
+    is_fine { INIT, file("/etc/machine-id", id), file("/var/lib/dbus/machine-id", id) }
+    is_fine { INIT, program "/app", program "/.banger/init", file("/.banger/argv", "/app\0"), file("/etc/machine-id", id) }
   end)
 
   it("knows name servers", function()
@@ -771,6 +817,20 @@ describe("a tree that cannot be read", function()
     assert.same({ "error: unreadable: /etc/init cannot be read: image: block 7 of inode 12 is damaged; run e2fsck -fy on the image" }, found)
   end)
 
+  it("has no findings that follow from that, and it comes first", function()
+    local result = check.run(broken(function() banger.error("ext4", "image: the group descriptors are damaged") end))
+    assert.same({ "unreadable" }, { result.findings[1].id, result.findings[2] and result.findings[2].id })
+    assert.same({ 1, 0 }, { result.errors, result.warnings })
+    result = check.run(broken(function(_, path)
+      if path:find "^/dev" then banger.error("ext4", "image: block 7 is damaged") end
+    end))
+    local ids = {}
+    for i, finding in ipairs(result.findings) do ids[i] = finding.level .. " " .. finding.id .. " " .. finding.path end
+    assert.equal("error unreadable /dev", ids[1])
+    assert.same({ "error no-init /sbin/init", "error missing-directory /proc" }, { ids[2], ids[3] })
+    for _, id in ipairs(ids) do assert.is_nil(id:find "missing%-%w+ /dev") end
+  end)
+
   it("passes on what is no finding", function()
     for _, code in ipairs { "interrupted", "no_memory" } do
       local ok, err = pcall(check.run, broken(function() banger.error(code, "stop") end))
@@ -795,6 +855,22 @@ describe("room in the file system", function()
     assert.same({}, warned(df(0, 0), { free = 0 }))
     assert.same({}, warned {})
     assert.same({}, warned { size = 0, free = 0, inodes = 0, inodes_free = 0 })
+  end)
+
+  it("is of no use where nothing is written to it", function()
+    local full = df(0, 0)
+    local function ids(overlay)
+      local rootfs <close> = banger.rootfs { near = scratch:path "x.ext4" }
+      banger.inject(rootfs, with { program "/.banger/init", program "/app", file("/.banger/argv", "/app\0"), file("/.banger/overlay", overlay) })
+      local tree = setmetatable({ df = function() return full end }, { __index = function(_, method)
+        return function(_, ...) return rootfs[method](rootfs, ...) end
+      end })
+      local out = {}
+      for i, finding in ipairs(check.run(tree).findings) do out[i] = finding.id end
+      return out
+    end
+    assert.same({}, ids "tmpfs\0")
+    assert.same({ "low-space", "low-inodes" }, ids "")
   end)
 
   it("is short", function()

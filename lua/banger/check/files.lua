@@ -86,14 +86,30 @@ local function machine_id(check, path)
   return (check.view:text(path) or ""):match "^%x+%s*$"
 end
 
+-- Whether the machine has run, and has an id that is its own: pull left none in it.
+local function is_in_use(check)
+  local record = check.facts.record
+  local injected = record and type(record.injected) == "table" and record.injected or {}
+  for _, entry in ipairs(injected) do
+    if type(entry) == "table" and entry.item == "machine-id" then
+      return true
+    end
+  end
+  return record ~= nil and check.facts.superblock ~= nil and check.facts.superblock.mounted == true
+end
+
+---systemd's identity, which it makes itself where the file is empty. Nobody else fills it:
+---a program that banger-init runs is better off with what its image has.
 ---@param check banger.check.state
 function M.machine_id(check)
   local path, dbus = "/etc/machine-id", "/var/lib/dbus/machine-id"
   local found = check.view:at(path)
-  if machine_id(check, path) then
+  if not check.main or check.main.kind ~= "systemd" or found and is_in_use(check) then
+    return
+  elseif machine_id(check, path) then
     check:warn("machine-id", path, ("%s is not empty: every machine made of this image is the same one"):format(path),
       "empty the file; it is filled at the first boot")
-  elseif not found and check.main and check.main.kind == "systemd" then
+  elseif not found then
     check:warn("missing-machine-id", path, ("%s is not there, so systemd asks questions at the first boot"):format(path),
       "make an empty file")
   end

@@ -14,6 +14,7 @@ local FSCK_BYTES = 16 * 1024 * 1024
 ---@field clean? boolean # it was unmounted
 ---@field errors? boolean # the kernel found errors
 ---@field recover? boolean # the journal holds changes
+---@field mounted? boolean # for writing, since it was made
 
 ---What 1024 bytes from 1024 on say.
 ---@param bytes string
@@ -32,6 +33,7 @@ function M.parse(bytes)
     clean = state & 1 ~= 0,
     errors = state & 2 ~= 0,
     recover = ("<I4"):unpack(bytes, 0x61) & 4 ~= 0,
+    mounted = ("<I2"):unpack(bytes, 0x35) > 0,
   }
 end
 
@@ -55,6 +57,10 @@ end
 
 ---@param check banger.check.state
 function M.space(check)
+  local overlay = check.init and check.init.kind == "banger" and check.view:strings "/.banger/overlay"[1]
+  if overlay and overlay ~= "" then
+    return -- nothing is ever written to it
+  end
   local df = check.view.tree:df()
   local want = check.facts.free or FREE
   if not df.size or df.size == 0 then

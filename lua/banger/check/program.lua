@@ -44,6 +44,9 @@ end
 
 -- The loader or interpreter that `path` names is not there.
 local function report_missing(check, path, interpreter)
+  if check.view:has_failed(interpreter) then
+    return
+  end
   local shown = interpreter:gsub("\r$", "")
   if shown ~= interpreter then
     return check:error("missing-interpreter", path, ("%s has the line '#!%s', which ends in a carriage return"):format(path, interpreter),

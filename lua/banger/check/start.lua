@@ -10,6 +10,7 @@ local BANGER = "/.banger/init"
 local KERNEL = { "/sbin/init", "/etc/init", "/bin/init" }
 local SHELL = "/bin/sh"
 local MAX_LISTED = 8
+local MAX_PATH = 4095
 
 ---@class banger.check.init
 ---@field path string # as the kernel is told, or finds it
@@ -126,7 +127,10 @@ local function check_argv(check)
       "pull the image anew: its config needs an Entrypoint or Cmd")
   end
   local path, other = program.find(check, name)
-  if path or other then
+  if path and check.view:resolve(path) == BANGER then
+    return check:error("program-not-found", name, ("the image runs %s, which is not there: %s leads to banger-init itself"):format(name, path),
+      "install it, or pull an image that has it")
+  elseif path or other then
     return program.check(check, path or other)
   end
   local where = name:find "/" and "which is not there" or "which is not in PATH=" .. check:path()
@@ -137,11 +141,42 @@ end
 
 -- WorkingDir is made where it is missing, but not over something else.
 local function check_directory(check)
-  local path = check:directory()
-  local found = check.view:at(path)
-  if found and found.type ~= "dir" then
-    check:error("working-directory", path, ("the image runs in %s, which is a %s, not a directory"):format(path, found.type),
+  local path, above = check:directory(), ""
+  if #path > MAX_PATH then
+    return check:error("working-directory", "/.banger/cwd", ("the image runs in a directory whose name has %d bytes"):format(#path),
       "give the image another WorkingDir")
+  end
+  for name in path:gmatch "[^/]+" do
+    above = above .. "/" .. name
+    local found = check.view:at(above)
+    local link = not found and check.view:entry(above)
+    if found and found.type ~= "dir" or link then
+      local what = link and "link to " .. tostring(link.target) .. ", which is not there" or found.type .. ", not a directory"
+      return check:error("working-directory", above, ("the image runs in %s, %s is a %s"):format(path,
+        above == path and "which" or "and " .. above, what), "give the image another WorkingDir")
+    end
+  end
+end
+
+-- The kernel's limits: of one string with its end, and of all, a quarter of the stack.
+local MAX_STRING <const> = 128 * 1024
+local MAX_STRINGS <const> = 2 * 1024 * 1024
+
+local function check_lengths(check)
+  local total = 0
+  for _, path in ipairs { "/.banger/argv", "/.banger/env" } do
+    local found, strings = check.view:at(path), check.view:strings(path)
+    total = total + (found and found.type == "file" and found.size or 0) + 8 * #strings
+    for i, text in ipairs(strings) do
+      if #text >= MAX_STRING then
+        return check:error("argument-too-long", path, ("string %d of %s is longer than the 131071 bytes that the kernel takes"):format(i, path),
+          "give it to the program in a file")
+      end
+    end
+  end
+  if total > MAX_STRINGS then
+    check:error("argument-too-long", "/.banger/argv", "the image's command and environment are more than the 2 MiB that the kernel takes",
+      "give them to the program in a file")
   end
 end
 
@@ -185,6 +220,7 @@ function M.program(check)
     return
   end
   check.mounted = true
+  check_lengths(check)
   local native = check.view:strings "/.banger/native"[1]
   if native and native ~= "" then
     return check_native(check, native)

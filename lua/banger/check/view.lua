@@ -17,7 +17,7 @@ local MAX_UNREADABLE = 16
 ---@param tree banger.tree
 ---@return banger.check.view
 function M.new(tree)
-  return setmetatable({ tree = tree, unreadable = {}, noted = {}, programs = {} }, View)
+  return setmetatable({ tree = tree, unreadable = {}, failed = {}, noted = {}, programs = {} }, View)
 end
 
 local function note(view, path, message)
@@ -38,11 +38,17 @@ local function ask(view, method, path, ...)
   elseif not core.is_error(result) then
     error(result, 0)
   elseif result.code == "ext4" or result.code == "io" then
+    view.failed[path] = true
     note(view, path, result.message)
   elseif result.code ~= "usage" and result.code ~= "not_found" then
     error(result, 0)
   end
   return nil
+end
+
+---Whether the file system did not give what was asked of a path.
+function View:has_failed(path)
+  return self.failed[path] == true
 end
 
 ---The path's own entry, be it a link.
