@@ -18,7 +18,9 @@ setup(function()
   scratch:mkdir "w/dir"
   sh.check(("ln -s %s %s"):format(sh.quote(BANGER), sh.quote(scratch:path "bin/banger-lua")))
   oci.write(scratch:path "w/layout", { tag = "app", config = { config = { Entrypoint = { "/app" } } }, layers = { { tar = tar.archive {
-    tar.dir "etc/", tar.file("app", sh.read_file((sh.check "command -v busybox":gsub("\n", ""))), { mode = 493 }), tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
+    tar.dir "etc/",
+    tar.file("app", sh.read_file((sh.check "command -v busybox":gsub("\n", ""))), { mode = 493 }),
+    tar.file("etc/passwd", "root:x:0:0::/root:/bin/sh\n"),
   } } } })
   share = scratch:path "share"
   sh.check(([[
