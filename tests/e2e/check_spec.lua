@@ -314,6 +314,15 @@ describe("a file system", function()
       .. "run e2fsck -fy on it, or do not give it to the machine read-only\n"):format(path), run("--no-fsck " .. path).out)
   end)
 
+  it("that was mounted since pull made it has an id of its own", function()
+    local path = make({ path = "/sbin/init", type = "remove" }, { path = "/sbin/init", target = "/lib/systemd/systemd" },
+      { path = "/lib/systemd/systemd", source = "/bin/busybox", mode = oct "755" }, { path = "/.banger/build.json", content = "{}" },
+      { path = "/etc/machine-id", content = "0123456789abcdef0123456789abcdef\n" })
+    assert.matches("warning: machine-id: /etc/machine-id is not empty", run(path).out, 1, true)
+    debugfs(path, "ssv mnt_count 1")
+    assert.is_nil(run(path).out:find("machine-id:", 1, true))
+  end)
+
   it("that is nearly full is told of", function()
     local path = scratch:fresh ".ext4"
     do
