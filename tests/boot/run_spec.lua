@@ -141,6 +141,15 @@ describe("a machine's end", function()
     assert_says("/no/init", result)
   end)
 
+  it_boots("is 125 when QEMU cannot run it", function()
+    local path = image_of "exit 0"
+    local result = run("unrun", path, "--agent " .. scratch:path "no/socket")
+    assert_code(125, result)
+    assert.is_truthy(result.err:find(": No such file or directory\nbanger-lua: " .. path
+      .. ": was not run: QEMU ended with status 1, and its last words are above\n", 1, true), result.err)
+    assert_gone(path)
+  end)
+
   it_boots("is 125 when the kernel gives up", function()
     -- Without its drivers it finds no root.
     sh.check(("cd %s && echo . | cpio -o -H newc --quiet > %s"):format(scratch:mkdir "empty", scratch:path "empty.cpio"))
@@ -311,7 +320,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))]==]
     local path = image_of "echo READY; exec $b sleep 1000"
     local line = "stty -a > %s/before; " .. run_line("", path):gsub("%%", "%%%%") .. "; code=$?; stty -a > %s/after; exit $code"
     local out, code = in_terminal(line:format(scratch.dir, scratch.dir), "READY", "\\x01x")
-    assert.equal(0, code, out)
+    assert.equal(130, code, out)
+    assert.is_truthy(out:find("was cut off (Ctrl-A x)", 1, true), out)
     assert.equal(sh.read_file(scratch:path "before"), sh.read_file(scratch:path "after"))
     assert_gone(path)
   end, "python3")

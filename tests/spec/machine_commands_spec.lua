@@ -178,6 +178,11 @@ describe("a console", function()
     assert.same({ code = 137, signal = 9, oom = true }, console.ending "no newlinebanger-init: exit=137 signal=9 oom=1")
   end)
 
+  it("tells that somebody cut it off", function()
+    assert.is_true(console.ending("login: QEMU: Terminated\n\r").cut_off)
+    assert.is_nil(console.ending("QEMU: Terminated\n\rlogin: ").cut_off)
+  end)
+
   it("may end without one", function()
     for _, text in ipairs { "", "login: ", "banger-init: exit=1 signal=0 oom=", "banger-init: exit=99999 signal=0 oom=0\n",
       "banger-init: exit=x signal=0 oom=0\n" } do

@@ -74,6 +74,12 @@ describe("run refuses", function()
       ["--no-network --forward 1:2"] = "--forward and --no-network exclude each other",
       ["--tap tap0"] = "--tap is for --print-cmdline firecracker and cloud-hypervisor",
       ["--print-cmdline firecracker --forward 1:2"] = "--forward is for QEMU's network: firecracker has --tap",
+      ["--print-cmdline firecracker --snapshot"] = "--snapshot is for QEMU: firecracker writes into the disks; give it copies",
+      ["--print-cmdline cloud-hypervisor --log x"] = "--log is for QEMU: the console of cloud-hypervisor is its output",
+      ["--print-cmdline firecracker --machine microvm"] = "--machine is QEMU's: firecracker has one machine",
+      ["--print-cmdline firecracker --accel tcg"] = "--accel is for QEMU: firecracker needs KVM",
+      ["--print-cmdline qemu --timeout 5"] = "--print-cmdline and --timeout exclude each other: nothing is run",
+      ["--print-cmdline firecracker --tap t --no-network"] = "--tap and --no-network exclude each other",
       ["--initrd a --initrd-out b"] = "--initrd and --initrd-out exclude each other",
     } do
       assert_refused(1, message, run(options))
@@ -133,6 +139,20 @@ describe("run says", function()
 end)
 
 describe("run prints", function()
+  it("paths that are the same from anywhere", function()
+    local real = sh.check("realpath " .. scratch.dir):gsub("\n", "")
+    local line = ("cd %s && %s run --kernel %s --initrd vmlinuz --agent 'a,b.sock' --print-cmdline %%s 'an image.ext4' 2>/dev/null"):format(
+      scratch.dir, sh.quote((sh.check("realpath " .. sh.quote(sh.banger())):gsub("\n", ""))), kernel)
+    local out = sh.check(line:format "cloud-hypervisor")
+    assert.is_truthy(out:find(([[--initramfs %s/vmlinuz ]]):format(real), 1, true), out)
+    assert.is_truthy(out:find(([[--vsock 'cid=3,socket="%s/a,b.sock"']]):format(real), 1, true), out)
+    out = sh.check(line:format "firecracker")
+    assert.is_truthy(out:find(('"uds_path":"%s/a,b.sock"'):format(real), 1, true), out)
+    out = sh.check(line:format "qemu --accel tcg --log l")
+    assert.is_truthy(out:find(("path=%s/a,,b.sock,"):format(real), 1, true), out)
+    assert.is_truthy(out:find(("logfile=%s/l "):format(real), 1, true), out)
+  end)
+
   it("a command line that a shell takes", function()
     local result = run(("--print-cmdline qemu --accel tcg --kernel %s --initrd %s --forward 8080:80 --append 'a b'"):format(kernel, kernel)
       .. " --snapshot", image)

@@ -4,6 +4,11 @@ local M = {}
 -- The context of the machine in vsock addresses; up to 2 they are taken.
 local CID = 3
 
+-- A value with a comma is quoted there.
+local function value(key, text)
+  return text:find "," and ('%s="%s"'):format(key, text) or ("%s=%s"):format(key, text)
+end
+
 ---@param machine banger.machine # tap: the name of a network device of this machine
 ---@return string[] argv
 ---@example
@@ -21,15 +26,14 @@ function M.argv(machine)
   add("--cmdline", machine.cmdline, "--cpus", ("boot=%d"):format(machine.cpus), "--memory", ("size=%dM"):format(machine.memory))
   add "--disk"
   for _, path in ipairs(machine.disks) do
-    -- A value with a comma is quoted there.
-    add(path:find "," and ('path="%s"'):format(path) or "path=" .. path)
+    add(value("path", path))
   end
   add("--serial", "tty", "--console", "off", "--rng", "src=/dev/urandom")
   if machine.tap then
-    add("--net", "tap=" .. machine.tap)
+    add("--net", value("tap", machine.tap))
   end
   if machine.agent then
-    add("--vsock", ("cid=%d,socket=%s"):format(CID, machine.agent))
+    add("--vsock", ("cid=%d,%s"):format(CID, value("socket", machine.agent)))
   end
   return argv
 end

@@ -5,9 +5,11 @@ local M = {}
 ---@field code? integer # the guest's exit code, by banger-init's last line
 ---@field signal? integer # what killed the guest's program; 0: nothing did
 ---@field oom? boolean # the kernel killed it for want of memory
+---@field cut_off? boolean # somebody at the terminal had QEMU end: its own last words
 ---@field panic? string # why the kernel gave up, where that came after
 
 local LINE = "banger%-init: exit=(%d+) signal=(%d+) oom=([01])%s"
+local CUT_OFF = "QEMU: Terminated[\r\n]*$"
 local PANIC = "Kernel panic %- not syncing: ([^\r\n]*)"
 
 -- What the last match captures, and where it ends.
@@ -32,6 +34,7 @@ function M.ending(tail)
   local line, at = last(tail .. "\n", LINE)
   local panic = last(tail:sub(at), PANIC)
   local ending = { panic = panic and (panic[3]:gsub("[%c\127-\255]", "?")) }
+  ending.cut_off = tail:find(CUT_OFF) and true or nil
   if line and #line[3] < 4 then
     ending.code, ending.signal, ending.oom = tonumber(line[3]) & 0xff, tonumber(line[4]), line[5] == "1"
   end

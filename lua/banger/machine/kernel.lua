@@ -245,4 +245,17 @@ function M.find(options)
     options.arch, root, ADVICE))
 end
 
+---What to do about a kernel whose modules are of no use.
+---@param kernel banger.kernel
+---@return string? # nil: nothing
+function M.advice(kernel)
+  if kernel.unindexed then
+    local base, version = kernel.unindexed:match "^(.*)/lib/modules/([^/]*)$"
+    return ("%s has no modules.dep, and its modules are not used: depmod -b %s %s makes it"):format(kernel.unindexed,
+      base or "/", version or "VERSION")
+  elseif not kernel.modules then
+    return ("%s: its modules were not found (--modules DIR); virtio and ext4 have to be built in"):format(kernel.path)
+  end
+end
+
 return M

@@ -1,9 +1,13 @@
 ---From an image, a kernel and what was asked for to the machine that is run.
+local accel = require "banger.machine.accel"
 local core = require "banger.core"
+local qemu = require "banger.machine.qemu"
 
 local M = {}
 
 local host = core.host
+
+local MIB = 1024 * 1024
 
 local CONSOLES = { q35 = "ttyS0", microvm = "ttyS0", virt = "ttyAMA0" }
 local KINDS = { amd64 = { "q35", "microvm" }, arm64 = { "virt" } }
@@ -98,6 +102,101 @@ function M.socket(path)
     core.error("usage", ("--agent %s: a socket's path has at most 107 bytes"):format(path))
   end
   return path
+end
+
+---A path that means the same elsewhere, whether or not something is there.
+---@param path? string
+---@return string?
+---@example
+---```lua
+---plan.absolute "agent.sock" --> "/home/me/agent.sock"
+---```
+function M.absolute(path)
+  local dir, name = (path or ""):match "^(.-)([^/]+)$"
+  local real = path and host.realpath(dir == "" and "." or dir)
+  return real and (real == "/" and "" or real) .. "/" .. name or path
+end
+
+---The bus that the virtio devices of a machine are on.
+---@param monitor "qemu"|"firecracker"|"cloud-hypervisor"
+---@param kind string
+---@return "pci"|"mmio"
+function M.bus(monitor, kind)
+  if monitor == "qemu" then
+    return qemu.bus(kind)
+  end
+  return monitor == "firecracker" and "mmio" or "pci"
+end
+
+---Write the initramfs that was asked for.
+---@param path string
+---@param data string
+---Raises `io`.
+function M.write(path, data)
+  local file, message = io.open(path, "wb")
+  local ok = file
+  if file then
+    ok, message = file:write(data)
+    ok = file:close() and ok
+  end
+  if not ok then
+    core.error("io", ("--initrd-out %s: %s"):format(path, message))
+  end
+end
+
+local function disks_of(options)
+  local written = not options.snapshot and not options.print_cmdline
+  local disks = { M.disk(options.image, "image", written) }
+  for i, path in ipairs(options.disk) do
+    disks[i + 1] = M.disk(path, "--disk", written)
+  end
+  return disks
+end
+
+local function initrd_of(options, archive)
+  if options.initrd then
+    return M.disk(options.initrd, "--initrd")
+  end
+  return M.absolute(options.initrd_out) or archive and "initramfs.cpio"
+end
+
+---@class banger.machine_parts
+---@field arch string
+---@field kind "q35"|"microvm"|"virt"
+---@field facts banger.boot_facts
+---@field kernel banger.kernel
+---@field archive? string # the initramfs that was made
+---@field extra string[] # arguments for QEMU
+
+---The machine, of what was asked for and what was found.
+---@param options table # run's
+---@param parts banger.machine_parts
+---@return banger.machine
+---@return string? why # why it is emulated, where that may surprise
+---Raises `not_found`, `usage`, `io`, `interrupted`.
+function M.machine(options, parts)
+  local monitor, arch, kind = options.print_cmdline or "qemu", parts.arch, parts.kind
+  local initrd, disks = initrd_of(options, parts.archive), disks_of(options)
+  local network = monitor == "qemu" and not options.no_network
+  local program, how, why = qemu.program(arch), options.accel, nil
+  if not options.print_cmdline then
+    M.installed(program, arch, os.getenv "PATH")
+  end
+  if how == "auto" and monitor == "qemu" then
+    how, why = accel.choose(program, arch)
+  end
+  -- An emulated microvm has no other clock to measure this by than one that stumbles on a busy machine.
+  local tsc_khz = kind == "microvm" and how == "tcg" and monitor == "qemu" and host.tsc_khz() or nil
+  -- What is printed is for any directory; a socket's name may not be long.
+  local place = options.print_cmdline and M.absolute or function(path) return path end
+  return {
+    arch = arch, kind = kind, accel = how, memory = options.memory // MIB, cpus = options.cpus,
+    kernel = parts.kernel.path, initrd = initrd,
+    cmdline = M.cmdline(monitor, kind, parts.facts, { network = network, append = options.append, tsc_khz = tsc_khz }),
+    disks = disks, snapshot = options.snapshot,
+    forwards = network and options.forward or nil, tap = options.tap, agent = M.socket(place(options.agent)),
+    console = host.has_terminal() and "tty" or "plain", log = place(options.log), extra = parts.extra,
+  }, why
 end
 
 local PACKAGES = { amd64 = "qemu-system-x86", arm64 = "qemu-system-arm" }
