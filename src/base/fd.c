@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 int fd_pwrite_all(int fd, const void *data, size_t len, uint64_t offset)
@@ -76,4 +77,40 @@ int fd_open_unnamed(const char *dir)
 		unlink(path);
 	free(path);
 	return fd;
+}
+
+int fd_raise(int fd, int least)
+{
+	int raised, number;
+
+	if (fd < 0 || fd >= least)
+		return fd;
+	raised = fcntl(fd, F_DUPFD_CLOEXEC, least);
+	number = errno;
+	close(fd);
+	errno = number;
+	return raised;
+}
+
+int fd_keep(const void *data, size_t len, int least)
+{
+	int fd = fd_raise(memfd_create("data", MFD_CLOEXEC), least), number;
+
+	if (fd < 0 || fd_pwrite_all(fd, data, len, 0) == 0)
+		return fd;
+	number = errno;
+	close(fd);
+	errno = number;
+	return -1;
+}
+
+int fd_pipe(int ends[2], int least)
+{
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	ends[0] = fd_raise(ends[0], least);
+	ends[1] = fd_raise(ends[1], least);
+	if (ends[0] < 0 || ends[1] < 0)
+		return -1;
+	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }

@@ -20,4 +20,15 @@ int fd_write_all(int fd, const void *data, size_t len);
  * when the descriptor is. The descriptor, or -1 with errno. */
 int fd_open_unnamed(const char *dir);
 
+/* Descriptors from `least` on, which a child's own do not come near: all close on exec.
+ *
+ * fd_raise moves one there, and closes it where it was; -1 stays -1. fd_keep makes a file in
+ * memory of these bytes, and the descriptor at its beginning. -1 with errno. */
+int fd_raise(int fd, int least);
+int fd_keep(const void *data, size_t len, int least);
+
+/* A pipe whose reading end does not block. -1 with errno; the ends are the caller's to
+ * close even then, where they are not -1. */
+int fd_pipe(int ends[2], int least);
+
 #endif

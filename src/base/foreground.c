@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,9 +17,10 @@
 #include "base/fd.h"
 #include "base/interrupt.h"
 
-#define FIRST_FILE 3   /* the descriptor of the first file in the program */
-#define MAX_FILES  16  /* their descriptors end where ours may begin */
-#define POLL_MS    100 /* a signal is noticed that late at most */
+#define FIRST_FILE 3 /* the descriptor of the first file in the program */
+#define MAX_FILES  16
+#define LEAST_FD   (FIRST_FILE + MAX_FILES) /* their descriptors end where ours begin */
+#define POLL_MS    100                      /* a signal is noticed that late at most */
 #define REAP_MS    5   /* between looks for the end of one whose stdout is closed */
 #define GRACE      5.0 /* seconds from SIGTERM to SIGKILL */
 #define CHUNK      (16 << 10)
@@ -52,33 +52,10 @@ static double seconds(void)
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
-/* A copy above those that the program's descriptors end up as; `fd` is closed. */
-static int raise_fd(int fd)
-{
-	int raised, number;
-
-	if (fd < 0)
-		return -1;
-	raised = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FILE + MAX_FILES);
-	number = errno;
-	close(fd);
-	errno = number;
-	return raised;
-}
-
-static int open_file(const struct foreground_file *file)
-{
-	cleanup(cleanup_close) int fd = raise_fd(memfd_create("file", MFD_CLOEXEC));
-
-	if (fd < 0 || fd_pwrite_all(fd, file->data, file->len, 0) < 0)
-		return -1;
-	return steal_fd(&fd);
-}
-
 static int open_files(struct child *child, const struct foreground_request *r)
 {
 	for (size_t i = 0; i < r->file_count; i++) {
-		child->files[i] = open_file(&r->files[i]);
+		child->files[i] = fd_keep(r->files[i].data, r->files[i].len, LEAST_FD);
 		if (child->files[i] < 0)
 			return -1;
 		child->file_count++;
@@ -93,23 +70,11 @@ static int open_ear(struct child *child)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -1;
-	child->ear = raise_fd(ends[0]);
-	child->files[child->file_count] = raise_fd(ends[1]);
+	child->ear = fd_raise(ends[0], LEAST_FD);
+	child->files[child->file_count] = fd_raise(ends[1], LEAST_FD);
 	if (child->ear < 0 || child->files[child->file_count++] < 0)
 		return -1;
 	return 0;
-}
-
-/* Our end does not block: what the program leaves behind may hold the other one. */
-static int open_pipe(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -1;
-	ends[0] = raise_fd(ends[0]);
-	ends[1] = raise_fd(ends[1]);
-	if (ends[0] < 0 || ends[1] < 0)
-		return -1;
-	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
 }
 
 bool foreground_has_terminal(void)
@@ -155,7 +120,7 @@ static int spawn(struct child *child, char *const argv[], int out)
 	int ends[2] = {-1, -1}, number = 0;
 	pid_t parent = getpid(), pid = -1;
 
-	if (open_pipe(ends) < 0 || (pid = fork()) < 0)
+	if (fd_pipe(ends, LEAST_FD) < 0 || (pid = fork()) < 0)
 		number = errno;
 	if (pid == 0)
 		become(child, argv, out, ends[1], parent);
@@ -173,7 +138,7 @@ static int spawn(struct child *child, char *const argv[], int out)
 static int start(struct child *child, const struct foreground_request *r, struct err *err)
 {
 	int ends[2] = {-1, -1};
-	bool ready = open_pipe(ends) == 0 && open_files(child, r) == 0 &&
+	bool ready = fd_pipe(ends, LEAST_FD) == 0 && open_files(child, r) == 0 &&
 		     (!r->farewell || open_ear(child) == 0);
 	int number = ready ? spawn(child, r->argv, ends[1]) : errno;
 

@@ -1,12 +1,10 @@
 #include "base/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,43 +27,6 @@ struct child {
 };
 
 /* ---- starting ---------------------------------------------------------------------------- */
-
-/* The descriptor, or a copy that is above the child's own three if it is not: those
- * may be closed in us. -1 with errno, and the descriptor closed. */
-static int raise_fd(int fd)
-{
-	int raised, number;
-
-	if (fd < 0 || fd >= FD_MIN)
-		return fd;
-	raised = fcntl(fd, F_DUPFD_CLOEXEC, FD_MIN);
-	number = errno;
-	close(fd);
-	errno = number;
-	return raised;
-}
-
-/* A file in memory, not a pipe: nobody has to feed it, and there is nothing to break. */
-static int open_input(const struct run_request *r)
-{
-	cleanup(cleanup_close) int fd = raise_fd(memfd_create("input", MFD_CLOEXEC));
-
-	if (fd < 0 || fd_pwrite_all(fd, r->input, r->input_len, 0) < 0)
-		return -1;
-	return steal_fd(&fd);
-}
-
-/* Our end does not block: what the child leaves behind may hold the other one. */
-static int open_output(int ends[2])
-{
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -1;
-	ends[0] = raise_fd(ends[0]);
-	ends[1] = raise_fd(ends[1]);
-	if (ends[0] < 0 || ends[1] < 0)
-		return -1;
-	return fcntl(ends[0], F_SETFL, O_NONBLOCK);
-}
 
 /* A process group of its own, so that all that it starts can be killed with it. */
 static int spawn(pid_t *pid, char *const argv[], int in, int out, int errors)
@@ -94,9 +55,10 @@ static int spawn(pid_t *pid, char *const argv[], int in, int out, int errors)
 
 static int start(struct child *child, const struct run_request *r, struct err *err)
 {
-	cleanup(cleanup_close) int in = open_input(r);
+	/* A file in memory, not a pipe: nobody has to feed it, and there is nothing to break. */
+	cleanup(cleanup_close) int in = fd_keep(r->input, r->input_len, FD_MIN);
 	int out[2] = {-1, -1}, errors[2] = {-1, -1};
-	int rc = in >= 0 && open_output(out) == 0 && open_output(errors) == 0
+	int rc = in >= 0 && fd_pipe(out, FD_MIN) == 0 && fd_pipe(errors, FD_MIN) == 0
 			 ? spawn(&child->pid, r->argv, in, out[1], errors[1])
 			 : errno;
 
