@@ -269,7 +269,7 @@ sys.exit(p.wait() %% 256)]==]):format(signal)
 end)
 
 describe("on a terminal", function()
-  -- Runs in a pseudo-terminal, types and waits for texts; ends with what it ended.
+  -- Runs in a pseudo-terminal, types and waits for texts; prints what comes after the last, ends as it ended.
   local PTY = [==[
 import os, pty, select, sys, termios, time
 steps = sys.argv[2:]
@@ -291,9 +291,10 @@ for i in range(0, len(steps), 2):
   wait(steps[i].encode())
   os.write(fd, steps[i + 1].encode().decode("unicode_escape").encode("latin-1"))
 while True:
-  try:
-    if not os.read(fd, 65536): break
+  try: data = os.read(fd, 65536)
   except OSError: break
+  if not data: break
+  sys.stdout.write(data.decode("latin-1"))
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))]==]
 
   local function in_terminal(line, ...)
