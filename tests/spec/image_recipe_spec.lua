@@ -78,6 +78,8 @@ local mistakes = {
   { "hostname = 7", 1, "hostname: a host name of letters, digits, '-' and '.' expected, not a number" },
   { "cmdline = 'foo=\"a b\"'", 1, "cmdline: 'foo=\"a' is no word for the kernel's command line: printable ASCII without quotes expected" },
   { "cmdline = ('x'):rep(1024)", 1, "cmdline: the words for the kernel's command line have 1025 bytes; at most 1024 are accepted" },
+  { "inject = { ['/.banger/argv'] = 'x' }", 1, "inject: /.banger/argv is banger-init's; what it is told can be changed in after_plan" },
+  { "inject['/.banger'] = { symlink = '/x' }", 1, "inject: /.banger is banger-init's; what it is told can be changed in after_plan" },
   { "cmdline = { 'quiet' }", 1, "cmdline: words for the kernel's command line expected, not a table" },
   { "command = 'nginx -g x'", 1, "command: a list of words such as { 'rm', '/x' } expected, not 'nginx -g x'" },
   { "command = {}", 1, "command: a list of words is empty" },

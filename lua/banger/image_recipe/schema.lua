@@ -244,6 +244,14 @@ local injection = record {
   owners = map_of(path, owner),
 }
 
+-- What banger-init is told is cleared and written anew by the plan.
+local function inject_path(value)
+  if type(value) == "string" and ("/" .. value .. "/"):find "^/+%.banger/" then
+    return nil, ("%s is banger-init's; what it is told can be changed in after_plan"):format(value)
+  end
+  return path(value)
+end
+
 local function inject(value)
   if type(value) == "string" then
     return { content = value }
@@ -367,7 +375,7 @@ M.keys = {
   guest = map(item, boolean, "Items of what a guest needs, switched off with false."),
 
   users = list(user, "Users to add or change."),
-  inject = map(path, inject, "Files to put into the image: path -> content, or a table that says more."),
+  inject = map(inject_path, inject, "Files to put into the image: path -> content, or a table that says more."),
   remove = list(path, "Paths to remove; * is anything but a slash."),
   enable = list(unit, "systemd units to enable."),
   mask = list(unit, "systemd units to mask."),
