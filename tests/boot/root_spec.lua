@@ -4,6 +4,7 @@ package.path = "tests/?.lua;" .. package.path
 local distro = require "boot.distro"
 local guest = require "boot.guest"
 local image = require "support.image"
+local need = require "support.need"
 local sh = require "support.sh"
 
 local scratch = sh.scratch()
@@ -11,7 +12,7 @@ teardown(function() scratch:remove() end)
 
 local function it_boots(name, test)
   it(name, function()
-    local reason = guest.boot_reason()
+    local reason = need.time() or guest.boot_reason()
     if reason then return pending(reason) end
     test(scratch:fresh ".ext4")
   end)

@@ -33,6 +33,12 @@ function M.capability(name)
   if effective >> CAPABILITIES[name] & 1 == 0 then return "needs " .. name end
 end
 
+--- The sanitized run of CI leaves out what only looks at the guest's own program, which is
+--- built without sanitizers and has had its tests in the plain run.
+function M.time()
+  if os.getenv "QUICK" then return "QUICK is set" end
+end
+
 --- The first reason of several, or nil.
 function M.all(...)
   for i = 1, select("#", ...) do
