@@ -261,7 +261,9 @@ describe("in a browser", function()
   end)
 
   it("zooms and moves with the keyboard", function()
-    local FOCUS = "return document.activeElement.getAttribute('aria-label').split(',')[0]"
+    -- While the map is drawn anew, for a new size, nothing has the focus.
+    local FOCUS = "for (let i = 0; i < 200 && !document.activeElement.getAttribute('aria-label'); i++) "
+      .. "await new Promise(done => setTimeout(done, 50)); return document.activeElement.getAttribute('aria-label').split(',')[0]"
     local seen = browse(open(page), "document.querySelector('#map .cell').focus()", { "size", 1400, 900 }, settled(FOCUS),
       { "keys", "{Down}" }, FOCUS,
       { "keys", "{Down}" }, FOCUS, { "keys", "{Right}" }, FOCUS, { "keys", "{Left}{Up}" }, FOCUS, { "keys", "{Enter}" }, settled(ZOOMED), FOCUS,

@@ -675,9 +675,9 @@
 
   // The focus stays on what it was on, when that is still there.
   function redraw() {
-    const at = map.contains(document.activeElement) && current ? current.node : null;
+    const held = cells.find((c) => c.cell === document.activeElement);
     draw();
-    const entry = at === null ? null : cells.find((c) => c.node === at) || cells[0];
+    const entry = held && (cells.find((c) => c.node === held.node) || cells[0]);
     if (entry) focusCell(entry);
   }
 
