@@ -48,16 +48,7 @@ parser:epilog("Signals are the command's. Ctrl-C three times within a second or 
   .. "SIGINT, when the machine is silent.")
 
 -- What follows the first "--" is the command's, whatever it looks like.
-local function split(args)
-  for i, word in ipairs(args) do
-    if word == "--" then
-      return { table.unpack(args, 1, i - 1) }, { table.unpack(args, i + 1) }
-    end
-  end
-  return args, {}
-end
-
-local ours, argv = split { ... }
+local ours, argv = cli.split { ... }
 local options = cli.parse(parser, ours)
 if #argv == 0 and #options.put + #options.get == 0 and not options.wait then
   banger.error("usage", "nothing to do: give a command after --, --put, --get, or --wait")

@@ -50,7 +50,7 @@ parser:epilog("The exit code is 124 on --timeout, 125 when QEMU cannot run the m
   .. "Arguments after -- are for QEMU. When run is told to end (SIGTERM, SIGINT, --timeout), the machine is told to stop, "
   .. "and cut off ten seconds later, or at a second signal.")
 
-local own, extra = asked.split { ... }
+local own, extra = cli.split { ... }
 local options = cli.parse(parser, own)
 asked.agree(options, extra)
 local monitor, note = options.print_cmdline or "qemu", cli.note

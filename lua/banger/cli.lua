@@ -90,6 +90,19 @@ function M.parse(parser, args)
   return options
 end
 
+---What is before `--`, and what is after it: that is another program's.
+---@param args string[]
+---@return string[] own
+---@return string[] others
+function M.split(args)
+  for i, word in ipairs(args) do
+    if word == "--" then
+      return { table.unpack(args, 1, i - 1) }, { table.unpack(args, i + 1) }
+    end
+  end
+  return args, {}
+end
+
 ---A converter for argparse: a size such as 4G to bytes.
 ---@param option string # its name, for messages
 ---@param words? table<string, true> # taken as they are, such as { min = true }; then 0 is no size either

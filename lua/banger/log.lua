@@ -1,6 +1,7 @@
 ---What is said on stderr, and how much of it: errors alone, warnings too, what is being done
 --- (`info`, the default), or every request as well (`debug`). `--log-level` and `BANGER_LOG` say.
 local core = require "banger.core"
+local escape = require("banger.text").escape
 
 local M = {}
 
@@ -52,12 +53,6 @@ function M.shows(level)
     M.set()
   end
   return RANK[level] <= RANK[current]
-end
-
-local function escape(text)
-  return (text:gsub("[%z\1-\31\127]", function(char)
-    return ("\\x%02x"):format(char:byte())
-  end))
 end
 
 ---Say a line, if it is to be shown.

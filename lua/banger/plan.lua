@@ -1,6 +1,7 @@
 ---What a build adds to an image, as people and programs read it, and as the image
 ---itself remembers it below /.banger.
 local core = require "banger.core"
+local escape = require("banger.text").escape
 local json = require "banger.json"
 local size = require "banger.size"
 
@@ -195,12 +196,6 @@ local function entry_row(entry)
   local what = entry.type == "symlink" and ("%s -> %s"):format(entry.path, entry.target) or entry.path
   local by = entry.by and ("%s, by %s"):format(entry.item, entry.by) or entry.item
   return ("%-8s %-13s %s  (%s: %s)"):format(entry.type or "file", attributes, what, by, entry.why)
-end
-
-local function escape(text)
-  return (text:gsub("%c", function(char)
-    return ("\\x%02x"):format(char:byte())
-  end))
 end
 
 ---The plan as text, a line each thing.

@@ -6,7 +6,7 @@ local format = require "banger.repl.format"
 local frames = require "banger.repl.frames"
 local help = require "banger.repl.help"
 local recipe = require "banger.recipe"
-local text = require "banger.repl.text"
+local text = require "banger.text"
 
 local M = {}
 

@@ -17,19 +17,13 @@ local M = {}
 
 local SHOWN_NOTES = 5
 
-local function escape(text)
-  return (text:gsub("%c", function(char)
-    return ("\\x%02x"):format(char:byte())
-  end))
-end
-
 -- All notes as lines, and how many there were that the core did not keep.
 local function describe_notes(layers)
   local lines, dropped = {}, 0
   for i, layer in ipairs(layers) do
     dropped = dropped + layer.notes_dropped
     for _, note in ipairs(layer.notes) do
-      lines[#lines + 1] = escape(("layer %d: %s %s: %s"):format(i, note.entry, note.action, note.reason))
+      lines[#lines + 1] = ("layer %d: %s %s: %s"):format(i, note.entry, note.action, note.reason)
     end
   end
   return lines, dropped
@@ -50,7 +44,7 @@ function M.notes(layers, warnings)
     cli.warn("and %d more notes like these (--json lists them)", more)
   end
   for _, warning in ipairs(warnings) do
-    cli.warn("%s", escape(warning))
+    cli.warn("%s", warning)
   end
 end
 

@@ -201,7 +201,7 @@ describe("--dry-run", function()
       "image      oci:layout:app", "platform   linux/amd64", "recipes    r", "variable   port=81  Where it listens. (r)",
       "hook       after_flatten (r, line 5)", "hook       after_mkext4 (r, line 6)", "cmdline    quiet", "size       the contents, and 1.0 MiB free",
       "debugfs    rm /b", "  remove                 /etc/app.conf  (remove, by r: asked for)",
-      "  file     0644 0:0      /a\\x0a  (inject, by r: asked for)", "  symlink  - 0:0         /b -> a  (inject, by r: asked for)",
+      "  file     0644 0:0      /a\\n  (inject, by r: asked for)", "  symlink  - 0:0         /b -> a  (inject, by r: asked for)",
       "  char     0600 0:0      /dev/console  (devices: is absent)",
       "  file     0644 0:0      /.banger/build.json  (record: tells what was added)",
     } do

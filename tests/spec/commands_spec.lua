@@ -136,10 +136,10 @@ describe("the log", function()
       parser:flag "-q --quiet"
       cli.parse(parser, { ... })
       cli.note "a note"
-      cli.warn "a\nwarning"
+      cli.warn "a\nwarning\u{9b}31m\u{202e}"
       require "banger.log".say("debug", "%d", 5)
     ]])
-    local note, warning, debug = "banger-lua: a note\n", "banger-lua: a\\x0awarning\n", "banger-lua: debug: 5\n"
+    local note, warning, debug = "banger-lua: a note\n", "banger-lua: a\\nwarning\\u{9B}31m\\u{202E}\n", "banger-lua: debug: 5\n"
     assert.equal(note .. warning, run "banger talk.lua".err)
     assert.equal(warning, run "banger talk.lua -q".err)
     assert.equal(warning, run "BANGER_LOG=debug banger talk.lua --quiet".err)

@@ -60,7 +60,7 @@ debugfs    rm "/x y"
 3 entries
   remove                 /b  (remove, by a: asked for)
   file     4755 1:2      /a  (inject, by b: asked for)
-  symlink  - 0:0         /l -> t\x1b[2J  (init: is\x0aabsent)
+  symlink  - 0:0         /l -> t\x1B[2J  (init: is\nabsent)
 ]]):format(line), plan.text(build()))
   end)
 

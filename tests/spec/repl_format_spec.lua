@@ -3,7 +3,7 @@ package.path = "tests/?.lua;" .. package.path
 local banger = require "banger"
 local format = require "banger.repl.format"
 local sh = require "support.sh"
-local text = require "banger.repl.text"
+local text = require "banger.text"
 
 local function shows(name, want, value, options)
   it(name, function() assert.equal(want, format.value(value, options)) end)

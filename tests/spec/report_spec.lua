@@ -75,9 +75,9 @@ describe("the notes", function()
     }, notes)
   end)
 
-  it("are one line each, whatever they name", function()
-    local _, notes = written(report.notes, { { notes = { { entry = "a\n%s\27", action = "noted", reason = "r" } }, notes_dropped = 0 } }, { "w\n%d" })
-    assert.same({ "layer 1: a\\x0a%s\\x1b noted: r", "w\\x0a%d" }, notes)
+  it("are no formats, whatever they name", function()
+    local _, notes = written(report.notes, { { notes = { { entry = "a%s", action = "noted", reason = "r" } }, notes_dropped = 0 } }, { "w%d" })
+    assert.same({ "layer 1: a%s noted: r", "w%d" }, notes)
   end)
 
   it("are none where there is nothing to say", function()

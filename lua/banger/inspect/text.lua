@@ -1,5 +1,6 @@
 ---What is in an image, for people: names that a terminal can take, modes, times, owners.
 local core = require "banger.core"
+local shared = require "banger.text"
 
 local M = {}
 
@@ -89,15 +90,8 @@ function M.put(object, name, bytes)
   end
 end
 
-local TYPE_LETTERS = { file = "-", dir = "d", symlink = "l", char = "c", block = "b", fifo = "p", socket = "s" }
 
 -- Three letters, of which the last tells a special bit too.
-local function triad(bits, special, letter)
-  local x = bits & 1 ~= 0
-  local last = special and (x and letter or letter:upper()) or x and "x" or "-"
-  return (bits & 4 ~= 0 and "r" or "-") .. (bits & 2 ~= 0 and "w" or "-") .. last
-end
-
 ---Type and mode, as `ls -l` has them.
 ---@param st banger.stat
 ---@return string # such as "drwxr-xr-x"
@@ -106,9 +100,7 @@ end
 ---text.mode(rootfs:stat "/tmp")  --> "drwxrwxrwt"
 ---```
 function M.mode(st)
-  local mode = st.mode
-  return (TYPE_LETTERS[st.type] or "?") .. triad(mode >> 6 & 7, mode & 2048 ~= 0, "s")
-    .. triad(mode >> 3 & 7, mode & 1024 ~= 0, "s") .. triad(mode & 7, mode & 512 ~= 0, "t")
+  return shared.mode(st.mode, st.type)
 end
 
 ---A time as ISO 8601 has it, in UTC.

@@ -65,19 +65,6 @@ function M.words(text)
   return text
 end
 
----What is after `--` is QEMU's.
----@param args string[]
----@return string[] own
----@return string[] extra
-function M.split(args)
-  for i, word in ipairs(args) do
-    if word == "--" then
-      return { table.unpack(args, 1, i - 1) }, { table.unpack(args, i + 1) }
-    end
-  end
-  return args, {}
-end
-
 -- What only QEMU does, as run starts it.
 local QEMU_ONLY = {
   { "machine", "--machine is QEMU's: %s has one machine" },

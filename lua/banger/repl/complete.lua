@@ -2,7 +2,7 @@
 ---and of images. Nothing that was typed is called.
 local core = require "banger.core"
 local format = require "banger.repl.format"
-local text = require "banger.repl.text"
+local text = require "banger.text"
 
 local M = {}
 

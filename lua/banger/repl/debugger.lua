@@ -2,7 +2,7 @@
 local core = require "banger.core"
 local frames = require "banger.repl.frames"
 local repl = require "banger.repl"
-local text = require "banger.repl.text"
+local text = require "banger.text"
 
 local M = {}
 

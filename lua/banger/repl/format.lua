@@ -1,6 +1,6 @@
 ---Values as the prompt prints them: Lua that people can read, with what a number means
 ---beside it.
-local text = require "banger.repl.text"
+local text = require "banger.text"
 
 local M = {}
 

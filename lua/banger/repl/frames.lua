@@ -1,5 +1,5 @@
 ---The functions that are running, as tracebacks show them, and their variables.
-local text = require "banger.repl.text"
+local text = require "banger.text"
 
 local M = {}
 

@@ -2,7 +2,7 @@
 local annotations = require "banger.repl.annotations"
 local core = require "banger.core"
 local format = require "banger.repl.format"
-local text = require "banger.repl.text"
+local text = require "banger.text"
 
 local M = {}
 
