@@ -7,11 +7,19 @@
 # The last line is "N passed, N failed" (", N skipped" when any). Whatever dies
 # without a total counts as one failure. What a test prints is kept in
 # BUILD/results and shown when it fails (V=1: always); lines that begin with
-# "note: " are always shown.
+# "note: " are always shown. What failed is named once more at the end.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 LIMIT=${LIMIT:-900} # seconds for one file
 total='[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?'
+
+# What failed in a file: the name of each test with the lines that say why.
+name_failed() {
+	echo "failed: $name$how"
+	[ "$how" ] && tail -n 5 "$out" | cut -c 1-200 | sed 's/^/  /'
+	awk '/^(FAILED|ERROR): |^not ok / { left = 6 }
+		left > 0 { print "  " substr($0, 1, 200); left-- }' "$out" | head -n 60
+}
 
 # One file: a line for people, and "passed failed skipped" in results/.
 run_one() {
@@ -53,6 +61,7 @@ run_one() {
 	fi
 	echo "$counts" > "${out%.out}.count"
 	set -- $counts
+	[ "$2" = 0 ] || name_failed > "${out%.out}.failed"
 	if [ "$2" != 0 ] || [ "${V:-}" ]; then
 		grep -vEx "$total" "$out"
 	else
@@ -89,6 +98,7 @@ for file; do
 	[ -e "$file" ] && echo "$file"
 done | xargs -P "${JOBS:-$(nproc)}" -n 1 "$0" --one
 
+cat "$build"/results/*.failed 2> /dev/null
 cat "$build"/results/*.count 2> /dev/null | awk '
 	{ p += $1; f += $2; s += $3 }
 	END {
