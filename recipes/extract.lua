@@ -15,29 +15,36 @@ inspect.target(parser)
 parser:argument("path", "What to extract; a link itself, unless it ends in a slash.")
 parser:argument("dest", "The name it gets, or a directory that is there.")
 parser:flag("--force", "Replace a file that is there; a directory never is.")
-parser:flag("--owner", "Keep owners and set-id bits, which needs root; else all is yours.")
+parser:flag("--owner", "Keep owners too, set-id bits, file capabilities and devices, which needs root; else all is yours.")
 inspect.options(parser)
-parser:epilog("What is extracted appears whole or not at all, and no link of the image is followed on the way. Modes and times are kept; "
-  .. "extended attributes are not. Devices, sockets and pipes are skipped.")
+parser:epilog("What is extracted appears whole or not at all, and no link of the image is followed on the way. Modes, times, hard links, holes, "
+  .. "user. attributes and ACLs are kept, ids in ACLs as numbers. What is not kept is named on stderr: sockets always, and without --owner "
+  .. "what gives somebody rights: owners, set-id bits, file capabilities, other security. and trusted. attributes, devices.")
 local options = cli.parse(parser, { ... })
 
 local target <close> = inspect.open(options.target, options)
 local top = inspect.stat(target, options.path, options.path:find "/$" ~= nil)
 local result = extract.extract(target.tree, top, options.dest, { force = options.force, owner = options.owner })
 
-if options.json then
-  local skipped = {}
-  for i, item in ipairs(result.skipped) do
-    skipped[i] = { type = item.type }
-    text.put(skipped[i], "path", item.path)
+-- Names are bytes, and JSON has none: what is no UTF-8 gets an escaped twin.
+local function escape_names(list)
+  for _, item in ipairs(list) do
+    text.put(item, "path", item.path)
+    text.put(item, "name", item.name)
   end
-  result.skipped = skipped
+end
+
+if options.json then
+  escape_names(result.skipped)
+  for _, list in pairs(result.lost) do
+    escape_names(list)
+  end
   return cli.write(json.encode(result), "\n")
 end
 if not options.quiet then
-  for _, item in ipairs(result.skipped) do
-    cli.note("skipped %s: a %s", text.escape(item.path), extract.TYPE_NAMES[item.type] or item.type)
+  for _, line in ipairs(extract.losses(result)) do
+    cli.note("%s", line)
   end
-  cli.note("%s: %s in %s, %s", result.path, size.format(result.bytes), text.count(result.files, "file"),
+  cli.note("%s: %s in %s, %s", text.escape(result.path), size.format(result.bytes), text.count(result.files, "file"),
     text.count(result.directories, "directory", "directories"))
 end

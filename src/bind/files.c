@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -66,6 +68,51 @@ static int make_hardlink(lua_State *L)
 
 	return answer(L, linkat(AT_FDCWD, luaL_checkstring(L, 1), AT_FDCWD, path, 0),
 		"make the hard link", path);
+}
+
+/* True, or false and why: what this user or this file system does not allow. */
+static int answer_refused(lua_State *L, int number)
+{
+	lua_pushboolean(L, number == 0);
+	if (number == 0)
+		return 1;
+	lua_pushstring(L, strerror(number));
+	return 2;
+}
+
+/* make_node(path, type [, major, minor]): of mode 0600; false and why when it is refused */
+static int make_node(lua_State *L)
+{
+	static const char *const names[] = {"fifo", "char", "block", NULL};
+	static const mode_t types[] = {S_IFIFO, S_IFCHR, S_IFBLK};
+	const char *path = luaL_checkstring(L, 1);
+	mode_t type = types[luaL_checkoption(L, 2, NULL, names)];
+	lua_Integer major = luaL_optinteger(L, 3, 0), minor = luaL_optinteger(L, 4, 0);
+
+	/* Linux has 12 and 20 bits of them, and would make another device of more. */
+	if (major < 0 || major > 0xFFF || minor < 0 || minor > 0xFFFFF)
+		return answer_refused(L, EINVAL);
+	if (mknod(path, type | 0600, makedev((unsigned)major, (unsigned)minor)) == 0)
+		return answer_refused(L, 0);
+	if (errno == EPERM || errno == EINVAL || errno == EOPNOTSUPP)
+		return answer_refused(L, errno);
+	return answer(L, -1, "make the node", path);
+}
+
+/* set_xattr(path, name, value): of a link its own; false and why when it is refused */
+static int set_xattr(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	size_t name_len, len;
+	const char *name = luaL_checklstring(L, 2, &name_len);
+	const char *value = luaL_checklstring(L, 3, &len);
+
+	luaL_argcheck(L, strlen(name) == name_len, 2, "a name without zero bytes expected");
+	if (lsetxattr(path, name, value, len, 0) == 0)
+		return answer_refused(L, 0);
+	if (errno == ENOENT || errno == EIO)
+		return answer(L, -1, "set an extended attribute of", path);
+	return answer_refused(L, errno);
 }
 
 static bool integer_field(lua_State *L, const char *key, lua_Integer *n)
@@ -137,7 +184,9 @@ void bind_files(lua_State *L)
 		{"make_dir", make_dir},
 		{"make_symlink", make_symlink},
 		{"make_hardlink", make_hardlink},
+		{"make_node", make_node},
 		{"set_attributes", set_attributes},
+		{"set_xattr", set_xattr},
 		{"place", place},
 		{NULL, NULL},
 	};

@@ -135,7 +135,7 @@ static int push_target(lua_State *L, const char *path)
 	return 1;
 }
 
-/* lstat(path): { type=, size=, mode=, target= }, links not followed; nil when absent */
+/* lstat(path): { type=, size=, mode=, uid=, gid=, target= }, links not followed; nil when absent */
 static int host_lstat(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
@@ -145,13 +145,13 @@ static int host_lstat(lua_State *L)
 		lua_pushnil(L);
 		return 1;
 	}
-	lua_createtable(L, 0, 4);
+	lua_createtable(L, 0, 6);
 	lua_pushstring(L, bind_type_name(st.st_mode));
 	lua_setfield(L, -2, "type");
-	lua_pushinteger(L, st.st_size);
-	lua_setfield(L, -2, "size");
-	lua_pushinteger(L, st.st_mode & 07777);
-	lua_setfield(L, -2, "mode");
+	bind_set_integer(L, "size", st.st_size);
+	bind_set_integer(L, "mode", st.st_mode & 07777);
+	bind_set_integer(L, "uid", st.st_uid);
+	bind_set_integer(L, "gid", st.st_gid);
 	if (S_ISLNK(st.st_mode)) {
 		push_target(L, path);
 		lua_setfield(L, -2, "target");

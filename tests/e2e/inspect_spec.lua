@@ -362,7 +362,8 @@ describe("extract", function()
     both(function(target)
       local dir = scratch:mkdir(scratch:fresh():match "[^/]*$")
       local got = run { "extract", target, "/etc/app.conf", dir .. "/copy" }
-      assert.same({ out = "", code = 0, err = ("banger-lua: %s/copy: 12 B in 1 file, 0 directories\n"):format(dir) }, got)
+      assert.same({ out = "", code = 0, err = ("banger-lua: not kept: the owner 0:33 of /etc/app.conf (--owner keeps it, as root)\n"
+        .. "banger-lua: %s/copy: 12 B in 1 file, 0 directories\n"):format(dir) }, got)
       assert.equal("", out("extract", "-q", target, "/bin/su", dir))
       assert.same({ "a = 2\nb = 3\n", bytes(12345, "s") }, { sh.read_file(dir .. "/copy"), sh.read_file(dir .. "/su") })
       -- Nobody's program runs as root for having been looked at.
@@ -376,9 +377,9 @@ describe("extract", function()
     if reason then return pending(reason) end
     local bundle, ours, owned = scratch:fresh(), scratch:fresh(), scratch:fresh()
     sh.check(sh.line("umoci", "unpack", "--image", layout .. ":t", bundle))
-    -- Without owners there are no set-id bits and no sticky ones.
+    -- Without owners there are no set-id bits.
     assert.equal("", out("extract", "-q", ref, "/", ours))
-    local want = sh.check(SURVEY:format(bundle .. "/rootfs")):gsub("f 4755", "f 755"):gsub("d 1777", "d 777")
+    local want = sh.check(SURVEY:format(bundle .. "/rootfs")):gsub("f 4755", "f 755")
     assert.equal(want, sh.check(SURVEY:format(ours)))
     sh.check(("diff -r --no-dereference %s/rootfs %s"):format(bundle, ours))
     assert.equal("0 0\n", sh.check("stat -c '%u %g' " .. ours .. "/var/www"))
@@ -403,15 +404,125 @@ describe("extract", function()
     assert.is_true(tonumber(sh.check(("stat -c %%b %s/hole"):format(dest))) <= 2048 + 16)
   end)
 
-  it("skips devices, and says so", function()
-    local path, dest = scratch:path "dev.ext4", scratch:fresh()
-    engine.image(path, nil, { tar.dir "dev/", tar.char("dev/null", 1, 3), tar.fifo "dev/p", tar.file("dev/f", "1") })
-    assert.same({ out = "", code = 0, err = ("banger-lua: skipped /dev/null: a character device\nbanger-lua: skipped /dev/p: a pipe\n"
-      .. "banger-lua: %s: 1 B in 1 file, 1 directory\n"):format(dest) }, run { "extract", path, "/dev", dest })
-    assert.equal("f\n", sh.check("ls -A " .. dest))
-    assert.same({ { path = "/dev/null", type = "char" }, { path = "/dev/p", type = "fifo" } },
-      object("extract", "--json", path, "/dev", scratch:fresh()).skipped)
-    fails(1, "/dev/null: a character device, which has no content", "extract", path, "/dev/null", scratch:fresh())
+  it("keeps holes of a block and more, and what is no hole", function()
+    local path, dest = scratch:path "holes.ext4", scratch:fresh()
+    local content = scratch:path "sparse"
+    -- Data at the block's end, at a start, a tail of zeros that is no block, and one that is.
+    sh.check(([[truncate -s 5M %s && printf x | dd of=%s bs=1 seek=8191 conv=notrunc status=none
+      printf y | dd of=%s bs=1 seek=1048576 conv=notrunc status=none; printf z | dd of=%s bs=1 seek=3145727 conv=notrunc status=none]])
+      :format(content, content, content, content))
+    engine.image(path, nil, { tar.file("a", sh.read_file(content)), tar.file("b", sh.read_file(content) .. "\0\0\0"),
+      tar.file("c", ("\0"):rep(4095)), tar.file("d", ("\0"):rep(4096)), tar.file("e", "") })
+    assert.equal("", out("extract", "-q", path, "/", dest))
+    local function same(command, name) return sh.check(("%s | cmp - %s/%s"):format(command, dest, name)) end
+    same("cat " .. content, "a")
+    same(("{ cat %s; printf '\\0\\0\\0'; }"):format(content), "b")
+    same("head -c 4095 /dev/zero", "c")
+    same("head -c 4096 /dev/zero", "d")
+    same("true", "e")
+    -- Three blocks of data, and the last.
+    local blocks = tonumber(sh.check("stat -c %b " .. dest .. "/a"))
+    assert.is_true(blocks <= 4 * 8 + 16, blocks .. " blocks")
+  end)
+
+  local ACL = "\2\0\0\0\1\0\6\0\255\255\255\255\2\0\4\0\232\3\0\0\4\0\4\0\255\255\255\255\16\0\4\0\255\255\255\255\32\0\0\0\255\255\255\255"
+  local DEFAULT = "\2\0\0\0\1\0\7\0\255\255\255\255\4\0\5\0\255\255\255\255\32\0\5\0\255\255\255\255"
+  local RICH = {
+    tar.dir("d/", { mode = oct "2755", mtime = 1500000007, xattrs = { ["system.posix_acl_default"] = DEFAULT } }),
+    tar.file("d/noted", "1", { mode = oct "444", mtime = 1500000008, xattrs = { ["user.note"] = "hi\0\xff" } }),
+    tar.hardlink("d/again", "d/noted"),
+    tar.file("d/acl", "2", { mode = oct "640", xattrs = { ["system.posix_acl_access"] = ACL } }),
+    tar.file("d/ping", "3", { mode = oct "755", xattrs = { ["security.capability"] = NET_RAW } }),
+    tar.file("d/su", "4", { mode = oct "6755", uid = 5, gid = 6 }), tar.dir("d/t/", { mode = oct "1777", uid = 5, gid = 6 }),
+    tar.char("d/null", 1, 3), tar.char("d/zero", 1, 5), tar.fifo "d/p", tar.hardlink("d/p2", "d/p"),
+    tar.symlink("d/l", "noted"), tar.hardlink("d/l2", "d/l"),
+  }
+
+  local function attributes_of(path)
+    return (sh.check("getfattr -h -d -m - --absolute-names -e hex " .. sh.quote(path)):gsub("#[^\n]*\n", ""):gsub("\n+$", ""))
+  end
+
+  it("keeps what gives nobody rights, and names what it does not keep", function()
+    local reason = need.all(need.root(), need.program("getfattr", "getfacl"))
+    if reason then return pending(reason) end
+    local path, dest = scratch:path "rich.ext4", scratch:fresh()
+    engine.image(path, nil, RICH)
+    local got = run { "extract", path, "/d", dest }
+    assert.same({ out = "", code = 0, err = ([[
+banger-lua: skipped 2 character devices: /d/null, /d/zero (--owner keeps it, as root)
+banger-lua: not kept: security.capability of /d/ping (--owner keeps it, as root)
+banger-lua: not kept: the mode 6755 of /d/su, 2755 of /d (--owner keeps it, as root)
+banger-lua: not kept: the owner 5:6 of 2 files (--owner keeps it, as root)
+banger-lua: %s: 4 B in 4 files, 2 directories
+]]):format(dest) }, got)
+    assert.equal("user.note=0x686900ff", attributes_of(dest .. "/noted"))
+    assert.equal("", attributes_of(dest .. "/ping"))
+    assert.equal("user::rw-\nuser:1000:r--\ngroup::r--\nmask::r--\nother::---\n\n", sh.check(("getfacl -cpn %s/acl"):format(dest)))
+    assert.equal("user::rwx\ngroup::r-x\nother::r-x\ndefault:user::rwx\ndefault:group::r-x\ndefault:other::r-x\n\n",
+      sh.check("getfacl -cpn " .. dest))
+    -- What is in it was there before its default ACL, and has none.
+    assert.equal("", sh.check(("cd %s && getfacl -sn noted ping su t p"):format(dest)))
+    assert.equal("444 2 1500000008\n640 1 1500000000\n755 1 1500000000\n755 1 1500000000\n1777 2 1500000000\n644 2 1500000000\n755 3 1500000007\n",
+      sh.check(("cd %s && stat -c '%%a %%h %%Y' noted acl ping su t p ."):format(dest)))
+    assert.equal("fifo\nfifo\nsymbolic link\n", sh.check(("cd %s && stat -c %%F p p2 l2"):format(dest)))
+    assert.equal(sh.check(("cd %s && stat -c %%i noted p l"):format(dest)), sh.check(("cd %s && stat -c %%i again p2 l2"):format(dest)))
+    assert.equal("acl\nagain\nl\nl2\nnoted\np\np2\nping\nsu\nt\n", sh.check("LC_ALL=C ls -A " .. dest))
+    local all = object("extract", "--json", path, "/d", scratch:fresh())
+    local why = "--owner keeps it, as root"
+    assert.same({
+      owners = { { uid = 5, gid = 6, count = 2, path = "/d/su" } },
+      modes = { { path = "/d/su", mode = "6755" }, { path = "/d", mode = "2755" } },
+      xattrs = { { path = "/d/ping", name = "security.capability", why = why } },
+    }, all.lost)
+    assert.same({ { path = "/d/null", type = "char", why = why }, { path = "/d/zero", type = "char", why = why } }, all.skipped)
+    assert.same({ 4, 4, 2, 2, 3 }, { all.files, all.bytes, all.directories, all.symlinks + 1, all.hardlinks })
+    fails(1, "/d/null: a character device, which has no content", "extract", path, "/d/null", scratch:fresh())
+  end)
+
+  it("keeps all of it for root who asks for that", function()
+    local reason = need.all(need.root(), need.program "getfattr")
+    if reason then return pending(reason) end
+    local path, dest = scratch:path "rich-owner.ext4", scratch:fresh()
+    engine.image(path, nil, RICH)
+    local probe = scratch:fresh()
+    local may_make = select(2, sh.run(("mknod %s c 1 3 2>/dev/null"):format(probe))) == 0
+    local got = run { "extract", "--owner", path, "/d", dest }
+    assert.same({ "", 0 }, { got.out, got.code })
+    assert.equal("security.capability=0x0100000200200000000000000000000000000000", attributes_of(dest .. "/ping"))
+    assert.equal("6755 5:6\n1777 5:6\n2755 0:0\n", sh.check(("cd %s && stat -c '%%a %%u:%%g' su t ."):format(dest)))
+    if may_make then
+      assert.equal(("banger-lua: %s: 4 B in 4 files, 2 directories\n"):format(dest), got.err)
+      assert.equal("character special file 1 3 1500000000\n", sh.check(("cd %s && stat -c '%%F %%t %%T %%Y' null"):format(dest)))
+    else
+      assert.matches("skipped 2 character devices: /d/null, /d/zero %(Operation not permitted%)", got.err)
+    end
+  end)
+
+  it("keeps as an ordinary user what such a user may have", function()
+    local reason = need.all(need.root(), need.program("setpriv", "getfattr"))
+    if reason then return pending(reason) end
+    local path, dir = scratch:path "rich-user.ext4", scratch:mkdir "user"
+    engine.image(path, nil, RICH)
+    sh.check(("chmod 711 %s && chmod 644 %s && chown 4242:4242 %s"):format(scratch.dir, path, dir))
+    local as_user = "setpriv --reuid 4242 --regid 4242 --clear-groups"
+    local got = run({ "extract", path, "/d", dir .. "/d" }, as_user)
+    assert.same({ "", 0 }, { got.out, got.code })
+    assert.matches("\nbanger%-lua: not kept: the owner 0:0 of 6 files, 5:6 of 2 files %(%-%-owner keeps it, as root%)\n", got.err)
+    assert.equal("user.note=0x686900ff", attributes_of(dir .. "/d/noted"))
+    assert.equal("444 4242\n755 4242\n", sh.check(("cd %s/d && stat -c '%%a %%u' again su"):format(dir)))
+    local refused = run({ "extract", "--owner", path, "/d", dir .. "/e" }, as_user)
+    assert.same({ "", 1, "banger-lua: owners can be set by root only; leave out --owner\n" }, { refused.out, refused.code, refused.err })
+    assert.equal("d\n", sh.check("ls -A " .. dir))
+  end)
+
+  it("says why it could not keep an attribute", function()
+    local path, entries = scratch:path "xattrs.ext4", {}
+    -- Linux has user. attributes on files and directories only.
+    for i = 1, 5 do entries[i] = tar.fifo("d/" .. i, { uid = 0, gid = 0, xattrs = { ["user.\27"] = "1" } }) end
+    engine.image(path, nil, entries)
+    local got = run { "extract", path, "/d", scratch:fresh() }
+    assert.equal(0, got.code)
+    assert.matches("^banger%-lua: not kept: user%.\\033 of /d/1, /d/2, /d/3 and 2 more %(Operation not permitted%)\n", got.err)
   end)
 
   it("overwrites nothing, unless told", function()

@@ -24,7 +24,9 @@ end
 describe("lstat", function()
   it("tells a file, a directory, and what is special", function()
     sh.check(("cd %s && printf 12345 >f && chmod 4751 f && mkdir d && chmod 1777 d && mkfifo p && chmod 0 p"):format(sh.quote(scratch.dir)))
-    assert.same({ type = "file", size = 5, mode = tonumber("4751", 8) }, banger.host.lstat(scratch:path "f"))
+    local uid, gid = sh.check("stat -c '%u %g' " .. sh.quote(scratch:path "f")):match "(%d+) (%d+)"
+    assert.same({ type = "file", size = 5, mode = tonumber("4751", 8), uid = tonumber(uid), gid = tonumber(gid) },
+      banger.host.lstat(scratch:path "f"))
     local dir, pipe = banger.host.lstat(scratch:path "d"), banger.host.lstat(scratch:path "p")
     assert.same({ "dir", tonumber("1777", 8) }, { dir.type, dir.mode })
     assert.same({ "fifo", 0 }, { pipe.type, pipe.mode })
@@ -51,6 +53,53 @@ describe("lstat", function()
 
   it("wants a path", function()
     assert.has_error(function() banger.host.lstat() end, "bad argument #1 to 'lstat' (string expected, got no value)")
+  end)
+end)
+
+describe("make_node", function()
+  it("makes a pipe, and a device where that is allowed", function()
+    assert.is_true(banger.host.make_node(scratch:path "p", "fifo"))
+    assert.equal("fifo 600\n", sh.check("stat -c '%F %a' " .. sh.quote(scratch:path "p")))
+    local allowed = select(2, sh.run(("mknod %s c 1 3 2>/dev/null"):format(sh.quote(scratch:path "probe")))) == 0
+    local made, why = banger.host.make_node(scratch:path "null", "char", 1, 3)
+    assert.same({ allowed, allowed and "none" or "Operation not permitted" }, { made, why or "none" })
+    if allowed then
+      assert.equal("character special file 1:3 600\n", sh.check("stat -c '%F %t:%T %a' " .. sh.quote(scratch:path "null")))
+    end
+  end)
+
+  it("makes no other device than it is told", function()
+    for _, number in ipairs { { 4096, 0 }, { 0, 1 << 20 }, { -1, 0 }, { 0, -1 }, { 1 << 32 | 1, 3 } } do
+      assert.same({ false, "Invalid argument" }, { banger.host.make_node(scratch:path "x", "char", number[1], number[2]) })
+    end
+    assert.is_nil(banger.host.lstat(scratch:path "x"))
+  end)
+
+  it("replaces nothing, and wants a type", function()
+    sh.check("ln -s nowhere " .. sh.quote(scratch:path "l"))
+    assert.same({ "io", "make the node /l: File exists" }, problem_of(banger.host.make_node, scratch:path "l", "fifo"))
+    assert.same({ "not_found", "make the node /none/p: No such file or directory" },
+      problem_of(banger.host.make_node, scratch:path "none/p", "fifo"))
+    assert.has_error(function() banger.host.make_node("x", "file") end, "bad argument #2 to 'make_node' (invalid option 'file')")
+  end)
+end)
+
+describe("set_xattr", function()
+  it("sets what getfattr reads, and follows no link", function()
+    sh.check(("cd %s && touch f && ln -s f l"):format(sh.quote(scratch.dir)))
+    assert.is_true(banger.host.set_xattr(scratch:path "f", "user.note", "a\0\xff"))
+    assert.equal("user.note=0x6100ff\n\n", sh.check(("cd %s && getfattr -d -e hex f | grep -v '^#'"):format(sh.quote(scratch.dir))))
+    assert.same({ false, "Operation not permitted" }, { banger.host.set_xattr(scratch:path "l", "user.note", "b") })
+  end)
+
+  it("says why not", function()
+    sh.write_file(scratch:path "f", "")
+    assert.same({ false, "Operation not supported" }, { banger.host.set_xattr(scratch:path "f", "none.such", "") })
+    assert.same({ false, "Numerical result out of range" }, { banger.host.set_xattr(scratch:path "f", "user." .. ("x"):rep(300), "") })
+    assert.same({ "not_found", "set an extended attribute of /none: No such file or directory" },
+      problem_of(banger.host.set_xattr, scratch:path "none", "user.x", ""))
+    assert.has_error(function() banger.host.set_xattr(scratch:path "f", "user.x\0y", "") end,
+      "bad argument #2 to 'set_xattr' (a name without zero bytes expected)")
   end)
 end)
 

@@ -687,9 +687,17 @@ function host.tsc_khz() end
 ---```
 function host.stat(path) end
 
+---@class banger.host_lstat
+---@field type string
+---@field size integer
+---@field mode integer # permissions, 0 to 07777
+---@field uid integer
+---@field gid integer
+---@field target? string # of a link
+
 ---What is at a path of this machine, be it a link.
 ---@param path string
----@return { type: string, size: integer, mode: integer, target?: string }? # mode: permissions, 0 to 07777; nil when nothing can be found there
+---@return banger.host_lstat? # nil when nothing can be found there
 ---@example
 ---```lua
 ---local st = banger.host.lstat "overlay/etc/motd"
@@ -943,6 +951,33 @@ function host.make_hardlink(existing, path) end
 ---```
 ---Raises `not_found`, `io`.
 function host.set_attributes(path, attributes) end
+
+---Make a named pipe or a device node, of mode 0600.
+---@param path string
+---@param type "fifo"|"char"|"block"
+---@param major? integer # of a device
+---@param minor? integer
+---@return boolean # false: this user, or this file system, may not have one
+---@return string? why # then
+---@example
+---```lua
+---local made, why = banger.host.make_node("out/null", "char", 1, 3)
+---```
+---Raises `not_found`, `no_space`, `io` (something is there).
+function host.make_node(path, type, major, minor) end
+
+---Set an extended attribute of a file of this machine; of a link its own.
+---@param path string
+---@param name string
+---@param value string
+---@return boolean # false: this user, or this file system, may not have it
+---@return string? why # then
+---@example
+---```lua
+---local kept, why = banger.host.set_xattr("out/a", "user.note", "hello")
+---```
+---Raises `not_found`, `io`.
+function host.set_xattr(path, name, value) end
 
 ---Rename a file or directory, when nothing has the new name.
 ---@param from string
