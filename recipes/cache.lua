@@ -30,7 +30,7 @@ prune:option("--keep-bytes", "Then those least recently used, until no more than
   :argname("SIZE"):convert(cli.size "--keep-bytes")
 prune:flag("--all", "All images go.")
 prune:flag("--unreferenced", "Only what no image needs; the default.")
-parser:command("path", "Print where the cache is.")
+parser:command("path", "Print where the cache is."):flag("--json", "Print it as JSON.")
 local options = cli.parse(parser, { ... })
 local path = cli.check(cache.dir(options.cache_dir, os.getenv))
 
@@ -47,7 +47,7 @@ end
 local commands = {}
 
 function commands.path()
-  cli.write(path, "\n")
+  cli.write(options.json and json.encode { path = path } or path, "\n")
 end
 
 function commands.list()

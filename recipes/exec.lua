@@ -5,10 +5,13 @@
 --     banger-lua exec hybrid:firecracker.sock --wait 30 -- true
 --
 -- The exit code is the command's, 128+N where signal N killed it; stdin, stdout and
--- stderr are its own, and so are the signals that would end this program.
+-- stderr are its own, and so are the signals that would end this program. --json collects
+-- what it prints.
 local argparse = require "argparse"
 local banger = require "banger"
 local cli = require "banger.cli"
+local json = require "banger.json"
+local put = require("banger.inspect.text").put
 
 local WAIT_MAX = 86400
 
@@ -37,12 +40,17 @@ parser:option("--wait", "Seconds that the agent has to answer; without it, it ha
 parser:option("-e --env", "NAME=VALUE, over the image's environment; may be repeated."):argname("NAME=VALUE"):convert(variable):count "*"
 parser:option("-C --cwd", "The command's directory; default /."):argname "DIR-THERE"
 parser:option("-u --user", "Whose it is: name|uid[:group|gid]; default root."):argname "USER"
-parser:flag("-t --tty", "It gets a terminal, and ours passes on every key.")
 parser:flag("-n --no-stdin", "It has nothing to read.")
 parser:option("--put", "Copy a file of the host into the machine, before the command runs; may be repeated.")
   :args(2):argname { "HOST", "GUEST" }:count "*"
 parser:option("--get", "Copy a file of the machine to the host, after the command succeeded; may be repeated.")
   :args(2):argname { "GUEST", "HOST" }:count "*"
+
+parser:mutex(
+  parser:flag("--json", "Print one JSON object, with what the command printed (up to 16 MiB) and how it ended."),
+  parser:flag("-t --tty", "It gets a terminal, and ours passes on every key.")
+)
+parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; what the command says is passed on.")
 
 parser:epilog("Signals are the command's. Ctrl-C three times within a second or two ends this program instead, as does SIGTERM, or a second "
   .. "SIGINT, when the machine is silent.")
@@ -66,7 +74,18 @@ local function environment()
   return table.move(options.env, 1, #options.env, #env + 1, env)
 end
 
-local code = 0
+-- What --json prints: how the command ended and what it said, and which files were copied.
+local function object(result)
+  local said = { put = #options.put, got = result.code == 0 and #options.get or 0 }
+  if #argv > 0 then
+    said.exit, said.signal = result.code, result.signal
+    put(said, "stdout", result.out)
+    put(said, "stderr", result.err)
+  end
+  return said
+end
+
+local result = { code = 0 }
 do
   local agent <close> = banger.agent.connect(options.address, { wait = options.wait })
   for _, pair in ipairs(options.put) do
@@ -74,15 +93,19 @@ do
   end
   if #argv > 0 then
     argv.env, argv.cwd, argv.user = environment(), options.cwd, options.user
-    argv.stdio, argv.signals, argv.tty, argv.no_stdin = true, true, options.tty, options.no_stdin
-    code = agent:run(argv).code
+    argv.stdio, argv.stdin, argv.no_stdin = not options.json, true, options.no_stdin
+    argv.signals, argv.tty = true, options.tty
+    result = agent:run(argv)
   end
-  if code == 0 then
+  if result.code == 0 then
     for _, pair in ipairs(options.get) do
       agent:get(pair[1], pair[2])
     end
   end
 end
-if code ~= 0 then
-  os.exit(code, true)
+if options.json then
+  cli.write(json.encode(object(result)), "\n")
+end
+if result.code ~= 0 then
+  os.exit(result.code, true)
 end

@@ -6,6 +6,7 @@ local argparse = require "argparse"
 local banger = require "banger"
 local cli = require "banger.cli"
 local commands = require "banger.commands"
+local json = require "banger.json"
 local manual = require "banger.manual"
 
 local parser = argparse("banger-lua help", "Show help of a recipe, manual pages, and completions for shells.")
@@ -13,7 +14,8 @@ parser:argument("command", "A recipe; without one, all are listed."):args "?"
 parser:mutex(
   parser:flag("--man", "Print the manual page, for man -l -; without a recipe that of banger-lua itself."),
   parser:option("--completion", "Print a script that makes a shell complete banger-lua's recipes and options."):choices(manual.SHELLS),
-  parser:flag("--names", "Print the names of all recipes, a line each."),
+  parser:flag("--json", "Print as JSON what a recipe takes; without one, all recipes and a line on each."),
+  parser:flag("-q --quiet --names", "Print only the names of all recipes, a line each."),
   parser:option("--output", "Write all manual pages and completions into a directory, as they are installed below share."):argname "DIR"
 )
 local options = cli.parse(parser, { ... })
@@ -51,8 +53,10 @@ end
 
 if options.output then
   write_all(options.output)
-elseif options.names then
+elseif options.quiet then
   names()
+elseif options.json then
+  cli.write(json.encode(options.command and manual.describe(options.command) or commands.list()), "\n")
 elseif options.completion then
   cli.write(manual.completion(options.completion))
 elseif options.man then

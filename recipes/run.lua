@@ -11,6 +11,7 @@ local console = require "banger.machine.console"
 local firecracker = require "banger.machine.firecracker"
 local images = require "banger.machine.image"
 local initramfs = require "banger.machine.initramfs"
+local json = require "banger.json"
 local kernels = require "banger.machine.kernel"
 local asked = require "banger.machine.options"
 local plan = require "banger.machine.plan"
@@ -40,6 +41,7 @@ parser:option("--agent", "A socket to make here, behind which banger-init's agen
 parser:flag("--snapshot", "Write nothing into the disks: what the guest writes is gone afterwards.")
 parser:option("--timeout", "End the machine after so long, such as 90 or 5m; the exit code is 124 then.")
   :argname("TIME"):convert(asked.timeout)
+parser:flag("--json", "Print one JSON object: how the machine ended. What the console shows goes to stderr.")
 parser:flag("-q --quiet", "Print nothing but what the console shows, and warnings.")
 parser:option("--log", "Write what the console shows into a file too."):argname "FILE"
 parser:option("--print-cmdline", "Boot nothing, print what would: a command line of qemu or cloud-hypervisor, a --config-file for firecracker.")
@@ -83,28 +85,28 @@ end
 -- 3. Put the machine together.
 local machine, why = plan.machine(options, { arch = arch, kind = kind, facts = facts, kernel = kernel, archive = archive, extra = extra })
 
--- 4. Print it, if that is asked for.
+-- 4. Print it, if that is asked for: Firecracker's is JSON anyway.
+local function print_command(argv)
+  cli.write(options.json and json.encode { argv = argv } or plan.quote(argv), "\n")
+end
 if monitor == "firecracker" then
   cli.write(firecracker.config(machine), "\n")
   if kernel.format ~= "vmlinux" then
     cli.warn("firecracker boots an uncompressed vmlinux (on arm64 an Image): %s is a %s", kernel.path, kernel.format)
   end
 elseif monitor == "cloud-hypervisor" then
-  cli.write(plan.quote(cloud_hypervisor.argv(machine)), "\n")
+  print_command(cloud_hypervisor.argv(machine))
+elseif options.print_cmdline then
+  print_command(qemu.argv(machine))
 end
-if options.print_cmdline and archive and not options.initrd_out then
-  cli.warn("initramfs.cpio has to be made: --initrd-out FILE writes it")
-end
-if options.print_cmdline and monitor ~= "qemu" then
+if options.print_cmdline then
+  if archive and not options.initrd_out then
+    cli.warn("initramfs.cpio has to be made: --initrd-out FILE writes it")
+  end
   return
 end
 
--- 5. Boot it.
-if options.print_cmdline then
-  cli.write(plan.quote(qemu.argv(machine)), "\n")
-  return
-end
--- What was made for this run has no name: QEMU gets it as a descriptor.
+-- 5. Boot it. What was made for this run has no name: QEMU gets it as a descriptor.
 machine.initrd = archive and "/dev/fd/3" or options.initrd
 machine.control = archive and 4 or 3
 note("boots %s: Linux %s, %s, %s%s", options.image, kernel.version or kernel.path, kind, machine.accel,
@@ -113,23 +115,45 @@ if machine.console == "tty" then
   note("Ctrl-A x ends the machine, Ctrl-A h shows more keys")
 end
 local result = banger.host.foreground(qemu.argv(machine), {
-  timeout = options.timeout, files = { archive }, farewell = qemu.farewell(kind), patience = STOP_SECONDS,
+  timeout = options.timeout, files = { archive }, farewell = qemu.farewell(kind), patience = STOP_SECONDS, to_stderr = options.json,
 })
 
 -- 6. End as the guest ended.
 local ending = console.ending(result.tail)
+local ended, code, words = "off", 0, nil
 if result.timed_out then
-  cli.warn("%s: was ended after %d seconds (--timeout)", options.image, options.timeout)
-  os.exit(TIMED_OUT)
+  ended, code, words = "timeout", TIMED_OUT, ("was ended after %d seconds (--timeout)"):format(options.timeout)
 elseif machine.console == "tty" and ending.cut_off then
-  cli.warn("%s: was cut off (Ctrl-A x)", options.image)
-  os.exit(CUT_OFF)
+  ended, code, words = "cut off", CUT_OFF, "was cut off (Ctrl-A x)"
 elseif ending.panic then
-  cli.warn("%s: the kernel gave up: %s", options.image, ending.panic)
-  os.exit(NOT_RUN)
+  ended, code, words = "panic", NOT_RUN, "the kernel gave up: " .. ending.panic
 elseif ending.code then
-  os.exit(ending.code)
+  ended, code = "program", ending.code
 elseif result.status ~= 0 then
-  cli.warn("%s: was not run: QEMU ended with status %d, and its last words are above", options.image, result.status)
-  os.exit(NOT_RUN)
+  ended, code = "failed", NOT_RUN
+  words = ("was not run: QEMU ended with status %d, and its last words are above"):format(result.status)
+end
+if words then
+  cli.warn("%s: %s", options.image, words)
+end
+
+---@class banger.run.json # what --json prints
+---@field image string
+---@field ended "program"|"off"|"panic"|"timeout"|"cut off"|"failed" # its program did; the guest without saying more; ...
+---@field exit integer # of this program
+---@field signal? integer # what killed the program
+---@field oom? true # the kernel killed it for want of memory
+---@field panic? string # why the kernel gave up
+---@field kernel string
+---@field machine string
+---@field accel string
+if options.json then
+  cli.write(json.encode {
+    image = options.image, ended = ended, exit = code, panic = ended == "panic" and ending.panic or nil,
+    signal = ended == "program" and ending.signal ~= 0 and ending.signal or nil, oom = ended == "program" and ending.oom or nil,
+    kernel = kernel.version or kernel.path, machine = kind, accel = machine.accel,
+  }, "\n")
+end
+if code ~= 0 then
+  os.exit(code)
 end

@@ -46,6 +46,18 @@ local function about()
   return { version = core.version, epoch = os.getenv "SOURCE_DATE_EPOCH" }
 end
 
+---What a command takes, as a table.
+---@param name string
+---@return banger.manual.command
+---@example
+---```lua
+---print(manual.describe("pull").usage)
+---```
+---Raises `usage` when there is no such command.
+function M.describe(name)
+  return describe(name, commands.parser(name))
+end
+
 ---A manual page.
 ---@param name? string # of a command; default: the page of the program
 ---@return string # for man
@@ -56,7 +68,7 @@ end
 ---Raises `usage` when there is no such command.
 function M.page(name)
   if name then
-    return page.of_command(describe(name, commands.parser(name)), about())
+    return page.of_command(M.describe(name), about())
   end
   return page.of_program(built_in(), about())
 end

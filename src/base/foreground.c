@@ -31,6 +31,7 @@ struct child {
 	pid_t pid; /* 0: it has ended */
 	int out;   /* our end of its stdout; -1: closed */
 	int ear;   /* our end of the socket that it listens to; -1: none */
+	int to;    /* where we print what it prints */
 	int files[MAX_FILES];
 	size_t file_count;
 };
@@ -152,15 +153,16 @@ static int start(struct child *child, const struct foreground_request *r, struct
 /* ---- running ----------------------------------------------------------------------------- */
 
 /* The program may have made a terminal that we share non-blocking. */
-static int print(const char *data, size_t len, struct err *err)
+static int print(int fd, const char *data, size_t len, struct err *err)
 {
 	while (len) {
-		ssize_t n = write(STDOUT_FILENO, data, len);
+		ssize_t n = write(fd, data, len);
 
 		if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){STDOUT_FILENO, POLLOUT, 0}, 1, POLL_MS);
+			poll(&(struct pollfd){fd, POLLOUT, 0}, 1, POLL_MS);
 		else if (n < 0 && errno != EINTR)
-			return err_errno(err, errno, "write to stdout");
+			return err_errno(err, errno, "write to %s",
+				fd == STDOUT_FILENO ? "stdout" : "stderr");
 		if (n < 0 && interrupt_check(err) < 0)
 			return -1;
 		if (n > 0) {
@@ -190,7 +192,7 @@ static int pass(struct child *child, size_t limit, struct buf *tail, struct err 
 
 	while (child->out >= 0 && (n = read(child->out, chunk, sizeof(chunk))) > 0) {
 		if (keep(tail, limit, chunk, (size_t)n, err) < 0 ||
-			print(chunk, (size_t)n, err) < 0)
+			print(child->to, chunk, (size_t)n, err) < 0)
 			return -1;
 		if (interrupt_signal())
 			return 0;
@@ -299,10 +301,12 @@ int foreground_run(
 	const struct foreground_request *request, struct foreground_result *result, struct err *err)
 {
 	struct terminal terminal = remember_terminal();
-	struct child child = {.name = request->argv[0], .out = -1, .ear = -1};
+	struct child child = {.name = request->argv[0], .out = -1, .ear = -1, .to = STDOUT_FILENO};
 	int rc;
 
 	*result = (struct foreground_result){0};
+	if (request->to_stderr)
+		child.to = STDERR_FILENO;
 	if (request->file_count >= MAX_FILES)
 		return err_set(err, ERR_USAGE, "%zu files are more than the %d a program can have",
 			request->file_count, MAX_FILES - 1);

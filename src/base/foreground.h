@@ -21,6 +21,7 @@ struct foreground_request {
 	const char *farewell; /* what to tell it before it is ended, and ... */
 	double patience;      /* ... the seconds that it has then; NULL: nothing is told */
 	size_t tail;          /* bytes of the end of its stdout to keep */
+	bool to_stderr;       /* its stdout goes to our stderr */
 };
 
 struct foreground_result {
@@ -36,12 +37,12 @@ bool foreground_has_terminal(void);
 /* Run a program to its end. What it is told is on a socket that is its descriptor after the
  * files. It has our stderr and stdin, which is empty where it is a
  * terminal that we have in the background, and is in our process group: a terminal's
- * keys reach it. What it prints goes to our stdout as it comes. The files are
+ * keys reach it. What it prints goes to our stdout, or stderr, as it comes. The files are
  * in memory and have no name. It dies with us, whatever kills us.
  *
  * A program that is to end is told so, where there is a farewell; then it gets SIGTERM, and after
  * five seconds SIGKILL. What it did to the terminal's modes is undone. Fails with ERR_NOT_FOUND
- * when there is no such program, with ERR_INTERRUPTED, and with ERR_IO when our stdout takes no
+ * when there is no such program, with ERR_INTERRUPTED, and with ERR_IO when that takes no
  * more.
  *
  * `result` is filled in on success, and is for foreground_result_free. */

@@ -191,10 +191,11 @@ static int open_input(struct call *call, const char *data, size_t len, struct er
 
 static int check_input(lua_State *L, struct call *call, struct err *err)
 {
+	bool ours = check_flag(L, "stdio") || check_flag(L, "stdin");
 	size_t len;
 	const char *data;
 
-	if (check_flag(L, "stdio") && !check_flag(L, "no_stdin"))
+	if (ours && !check_flag(L, "no_stdin"))
 		call->command.input = STDIN_FILENO;
 	if (lua_getfield(L, 2, "input") == LUA_TNIL)
 		return 0;

@@ -458,6 +458,8 @@ static void check_foreground_options(lua_State *L, int arg, struct foreground_re
 	request->patience = luaL_optnumber(L, -1, 0);
 	if (lua_getfield(L, arg, "farewell") != LUA_TNIL)
 		request->farewell = luaL_checkstring(L, -1);
+	lua_getfield(L, arg, "to_stderr");
+	request->to_stderr = lua_toboolean(L, -1);
 	check_files(L, arg, request);
 }
 

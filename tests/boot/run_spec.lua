@@ -106,8 +106,13 @@ describe("a machine's end", function()
     assert_code(0, run("zero", image_of "exit 0"))
   end)
 
-  it_boots("is 128 and the signal that killed the program", function()
-    assert_code(137, run("killed", image_of "kill -9 $$"))
+  it_boots("is 128 and the signal that killed the program; --json says so", function()
+    local path = image_of "echo hello; kill -9 $$"
+    local result = run("killed", path, "--json")
+    assert_code(137, result)
+    assert.equal(('{"accel":"%s","ended":"program","exit":137,"image":"%s","kernel":"%s","machine":"q35","signal":9}\n'):format(
+      os.getenv "BOOT_ACCEL" or "tcg", path, sh.read_file "build/cache/kernel/version":gsub("\n", "")), result.out)
+    assert.is_truthy(result.err:find("\nhello\r\nbanger-init: exit=137 signal=9 oom=0\r\n", 1, true), result.err)
   end)
 
   it_boots("is 0 when an init of the image's own powers off", function()
@@ -129,8 +134,9 @@ describe("a machine's end", function()
 
   it_boots("is 124 when its time is over", function()
     local path = image_of "echo waiting; exec $b sleep 1000"
-    local result = run("timeout", path, "--timeout 8")
+    local result = run("timeout", path, "--timeout 8 --json")
     assert_code(124, result)
+    assert.matches('"ended":"timeout","exit":124,', result.out, 1, true)
     assert.is_truthy(result.err:find(("banger-lua: %s: was ended after 8 seconds (--timeout)\n"):format(path), 1, true), result.err)
     assert_gone(path)
   end)

@@ -313,27 +313,38 @@ end)
 
 -- ---- one convention ------------------------------------------------------------------------
 
-describe("every recipe", function()
-  local function has(name)
-    for _, one in ipairs(all) do
-      if one.words == name then return one.set end
-    end
-  end
+-- What a recipe may do without, and why.
+local WITHOUT = {
+  ["cache list"] = { ["--progress"] = "looks at names and sizes only" },
+  ["cache path"] = { ["--progress"] = "does nothing" },
+  ["cache prune"] = { ["--progress"] = "removing is quick" },
+  ["check"] = { ["--progress"] = "e2fsck says nothing on its way" },
+  ["edit"] = { ["--progress"] = "the terminal is the editor's" },
+  ["exec"] = { ["--progress"] = "the terminal is the command's" },
+  ["help"] = { ["--progress"] = "does nothing" },
+  ["recipes"] = { ["--progress"] = "does nothing" },
+  ["run"] = { ["--progress"] = "the terminal is the console" },
+}
+local CONVENTION = { "--help", "--json", "--log-level", "--progress", "--quiet", "--verbose", "-q", "-v" }
 
-  it("takes --help, --log-level and --verbose; those with results --json, those that say something -q", function()
-    local own = { exec = true, help = true } -- what they print is another's: the command's, a text to read
-    for _, command in ipairs(commands.built_in()) do
-      local set = has(command.name)
-      assert(set["--help"] and set["--log-level"] and set["--verbose"], command.name)
-      local parts = { command.name }
-      for _, one in ipairs(all) do
-        if one.words:find("^" .. command.name .. " ") then parts[#parts + 1] = one.words end
+describe("every recipe", function()
+  it("takes what all take", function()
+    local seen = {}
+    for i, one in ipairs(all) do
+      local is_leaf = not (all[i + 1] and all[i + 1].words:find(one.words .. " ", 1, true))
+      for _, name in ipairs(is_leaf and CONVENTION or {}) do
+        local has = one.set[name]
+        for _, other in ipairs(all) do -- a recipe's own are its commands' too
+          has = has or other.words == one.words:match "^%S+" and other.set[name]
+        end
+        local reason = (WITHOUT[one.words] or {})[name]
+        assert(has or reason, ("%s has no %s"):format(one.words, name))
+        assert(not (has and reason), ("%s has %s, though it %s"):format(one.words, name, reason))
       end
-      assert(own[command.name] or set["--quiet"], command.name .. " has no --quiet")
-      local json = 0
-      for _, words in ipairs(parts) do json = json + (has(words)["--json"] and 1 or 0) end
-      assert(own[command.name] or command.name == "run" or json > 0, command.name .. " has no --json")
+      seen[one.words] = true
     end
+    for words in pairs(WITHOUT) do assert(seen[words], words) end
+    assert.equal(19, #commands.built_in())
   end)
 
   for _, command in ipairs {
@@ -342,6 +353,7 @@ describe("every recipe", function()
     "stat --json a.ext4 /app", "find --json a.ext4", "tree --json a.ext4", "df --json a.ext4", "cat --json a.ext4 /app",
     "diff --json a.ext4 a.ext4", "inspect --json a.ext4", "inspect --json oci:layout:app", "layers --json oci:layout:app",
     "extract --json a.ext4 /app j.app", "edit --json --editor true a.ext4 /app", "report --json oci:layout:app -o j.html",
+    "cache path --json", "help --json", "help --json pull",
   } do
     it("has JSON on stdout and nothing besides: " .. command, function()
       local got = run("banger-lua " .. command .. " >j.json && python3 -c 'import json; json.load(open(\"j.json\"))'")
@@ -352,6 +364,8 @@ describe("every recipe", function()
   for _, command in ipairs {
     "pull -q oci:layout:app q.ext4", "check -q a.ext4", "cache -q list", "cache verify -q", "cache prune -q --all", "recipes -q", "ls -q a.ext4",
     "extract -q a.ext4 /app q.app", "edit -q --editor true a.ext4 /app", "report -q oci:layout:app -o q.html", "layers -q oci:layout:app",
+    "help -q", "cache -q path", "cat -q a.ext4 /app", "inspect -q a.ext4", "diff -q a.ext4 a.ext4", "df -q a.ext4", "find -q a.ext4",
+    "stat -q a.ext4 /app", "tree -q a.ext4", "recipes -q slim", "recipes -q --keys",
     "run -q --print-cmdline qemu --kernel q.kernel --initrd text a.ext4",
   } do
     it("says nothing on stderr with -q: " .. command, function()
@@ -363,6 +377,16 @@ describe("every recipe", function()
       assert.same({ "", 0 }, { got.err, got.code })
     end)
   end
+
+  it("of a machine has JSON too", function()
+    if not sh.exists "build/cache/kernel/kernel" then return pending "no kernel in build/cache/kernel" end
+    local kernel = sh.check("realpath build/cache/kernel/kernel"):gsub("\n", "")
+    for monitor, what in pairs { qemu = "qemu-system-x86_64", ["cloud-hypervisor"] = "cloud-hypervisor", firecracker = "boot-source" } do
+      local got = run(("banger-lua run --json --print-cmdline %s --accel auto --kernel %s --initrd text a.ext4"):format(monitor, kernel)
+        .. [[ | python3 -c 'import json,sys; o=json.load(sys.stdin); print(o["argv"][0] if "argv" in o else sorted(o)[0])']])
+      assert.same({ what .. "\n", 0 }, { got.out, got.code })
+    end
+  end)
 end)
 
 -- ---- wrong uses ----------------------------------------------------------------------------

@@ -72,6 +72,20 @@ describe("exec", function()
     assert.are.equal("in", (sh.run(("printf in | timeout 20 %s -- sh -c 'cat; exit 3'"):format(exec))))
   end)
 
+  it_runs("collects for --json what the command says", function()
+    assert_run(3, '{"exit":3,"got":0,"put":0,"stderr":"err\\n","stdout":"a \\"b\\"\\n"}\n',
+      [[--json -- sh -c 'echo "a \"b\""; echo err >&2; exit 3']])
+    assert_run(137, '{"exit":137,"got":0,"put":0,"signal":9,"stderr":"","stdout":""}\n', "--json -- sh -c 'kill -9 $$'")
+    sh.write_file(scratch:path "typed", "typed \xff")
+    assert_run(0, '{"exit":0,"got":0,"put":0,"stderr":"","stdout":"typed \u{FFFD}","stdout_escaped":"typed \\\\377"}\n',
+      "--json -q -- cat", "<" .. scratch:path "typed")
+    assert_run(0, '{"exit":0,"got":0,"put":0,"stderr":"","stdout":""}\n', "--json -n -- cat", "<" .. scratch:path "typed")
+    assert_run(0, '{"got":1,"put":1}\n', ("--json --put %s %s.2 --get %s.2 %s.3"):format(
+      scratch:path "typed", scratch:path "typed", scratch:path "typed", scratch:path "typed"))
+    assert.equal("typed \xff", sh.read_file(scratch:path "typed.3"))
+    assert_run(1, "banger-lua: option '-t' can not be used together with option '--json' (see --help)\n", "--json -t -- true")
+  end)
+
   it_runs("passes binary input of any size through", function()
     sh.check(("head -c 50000000 /dev/urandom >%s"):format(scratch:path "big"))
     sh.check(("timeout 60 %s -- cat <%s >%s"):format(exec, scratch:path "big", scratch:path "copy"))

@@ -784,6 +784,7 @@ function host.run(argv, input, options) end
 ---@field files? string[] # contents of files without a name: what the program opens as /dev/fd/3, 4, ...; at most 15
 ---@field farewell? string # what the program is told before it is ended, on a socket that is its descriptor after the files
 ---@field patience? number # seconds that it has then before SIGTERM; default 0
+---@field to_stderr? boolean # what it prints on stdout goes to our stderr
 
 ---@class banger.foreground_result
 ---@field status integer # the exit status; 128 and the signal's number when one ended it
@@ -845,7 +846,8 @@ local Agent = {}
 ---@field timeout? number # seconds; default none
 ---@field limit? integer # bytes of stdout, and of stderr; default 16 MiB
 ---@field stdio? boolean # stdin, stdout and stderr are ours; nothing is collected then
----@field no_stdin? boolean # with stdio: it has nothing to read
+---@field stdin? boolean # stdin alone is ours
+---@field no_stdin? boolean # with stdio or stdin: it has nothing to read
 ---@field signals? boolean # what would interrupt us is passed on to it; three SIGINTs in a row still do
 ---@field tty? boolean # with stdio: it gets a terminal, and ours passes on every key
 
