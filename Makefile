@@ -161,8 +161,9 @@ check-valgrind: deps-test
 	tests/run-valgrind.sh
 
 # ---- fuzz ----------------------------------------------------------------------
-# Each harness of tests/fuzz for SECONDS, from what is in tests/fuzz/inputs; what it
-# finds stays in build/fuzz. Writing into finished images is not among it.
+# Random stacks of layers of a new seed, then each harness of tests/fuzz for SECONDS, from
+# what is in tests/fuzz/inputs; what it finds stays in build/fuzz. Writing into finished
+# images is not among it.
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SRC := $(filter-out src/bind/% src/ext4/edit% src/ext4/debugfs%,$(ROOM_SRC))
 FUZZ_CFLAGS = -g -O1 -fsanitize=fuzzer$(comma)address$(comma)undefined \
@@ -177,7 +178,8 @@ $(B)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_SRC) $(wildcard src/*/*.h tests/fuz
 
 fuzz: deps-test
 	@vendor/need lint
-	@$(MAKE) --no-print-directory -j$(JOBS) $(FUZZ:%=$(B)/fuzz/fuzz_%)
+	@$(MAKE) --no-print-directory -j$(JOBS) $(O)/banger-lua $(FUZZ:%=$(B)/fuzz/fuzz_%)
+	@BANGER_SEED=new tests/run.sh $(O) tests/e2e/differential_spec.lua
 	@cd $(B)/fuzz && for f in $(FUZZ); do echo "$$f: $(SECONDS) s"; mkdir -p corpus-$$f; \
 		cp ../../tests/fuzz/inputs/$$f-* corpus-$$f/ 2>/dev/null; \
 		./fuzz_$$f -max_total_time=$(SECONDS) -print_final_stats=1 -rss_limit_mb=4096 \
