@@ -7,7 +7,7 @@
 #   make fuzz       libFuzzer over hostile layers and images (SECONDS=60 each)
 #   make lint       formatting, static analysis, include edges (make format: mends it)
 #   make bench      timings as ratios against umoci + mke2fs and the machine's limit
-#   make install    PREFIX=/usr/local DESTDIR=
+#   make install    PREFIX=/usr/local DESTDIR= (make uninstall takes it away)
 #   make deps       install what building needs; deps-test: what testing needs
 #   make clean      (what bench downloaded stays in build/cache; make distclean)
 #
@@ -66,7 +66,7 @@ BIND_OBJ := $(call objects,$(filter src/bind/%,$(ROOM_SRC)))
 MAIN_OBJ := $(call objects,$(MAIN_SRC))
 TEST_BIN := $(TEST_SRC:tests/c/%.c=$(O)/tests/%)
 
-.PHONY: all tests deps deps-test check check-valgrind fuzz lint demo bench bench-image install clean distclean
+.PHONY: all tests deps deps-test check check-valgrind fuzz lint demo bench bench-image install uninstall clean distclean
 .DELETE_ON_ERROR:
 all: $(O)/banger-lua $(O)/share/.made
 
@@ -255,10 +255,23 @@ $(O)/share/.made: $(O)/banger-lua
 SHARE = $(DESTDIR)$(PREFIX)/share
 MADE  = $(shell cd $(O)/share && find . -mindepth 2 -type f -printf '%P\n' | sort)
 
+DOCS  = README.md LICENSE recipes/README.md
+
 install: all
-	install -D -m 755 $(O)/banger-lua $(DESTDIR)$(PREFIX)/bin/banger-lua
-	for f in $(RECIPES) $(LUA_SRC); do install -D -m 644 $$f $(SHARE)/banger-lua/$$f; done
-	for f in $(MADE); do install -D -m 644 $(O)/share/$$f $(SHARE)/$$f; done
+	$(call say,INST,$(DESTDIR)$(PREFIX))
+	$(Q)install -D -m 755 $(O)/banger-lua "$(DESTDIR)$(PREFIX)/bin/banger-lua"
+	$(Q)set -e; for f in $(RECIPES) $(LUA_SRC); do install -D -m 644 $$f "$(SHARE)/banger-lua/$$f"; done
+	$(Q)set -e; for f in $(DOCS); do install -D -m 644 $$f "$(SHARE)/doc/banger-lua/$$f"; done
+	$(Q)set -e; for f in $(MADE); do install -D -m 644 $(O)/share/$$f "$(SHARE)/$$f"; done
+
+# Of what is in its own folders only what came from here: recipes may have been added.
+uninstall:
+	$(call say,RM,$(DESTDIR)$(PREFIX))
+	$(Q)cd "$(DESTDIR)$(PREFIX)" && rm -f bin/banger-lua share/man/man1/banger-lua.1 share/man/man1/banger-lua-*.1 \
+		share/bash-completion/completions/banger-lua share/fish/vendor_completions.d/banger-lua.fish \
+		share/zsh/site-functions/_banger-lua $(RECIPES:%=share/banger-lua/%) $(LUA_SRC:%=share/banger-lua/%) \
+		$(DOCS:%=share/doc/banger-lua/%)
+	$(Q)for d in banger-lua doc/banger-lua; do test ! -d "$(SHARE)/$$d" || find "$(SHARE)/$$d" -depth -type d -empty -delete; done
 
 clean:
 	find $(B) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} +
