@@ -13,8 +13,8 @@ parser:flag("-h --human-readable", "Sizes such as 1.5K.")
 inspect.options(parser, { layer = true })
 local options = cli.parse(parser, { ... })
 
-local target <close> = inspect.open(options.target, options)
-local df = target.tree:df()
+local tree <close> = inspect.open(options.target, options)
+local df = tree:df()
 
 if options.json then
   df.needs_recovery = df.needs_recovery or nil

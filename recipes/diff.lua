@@ -30,13 +30,13 @@ local b <close> = inspect.open(options.b, options)
 
 -- A path that only one of them has is a difference of its own.
 local walk_options = { times = options.times, content = not options.no_content, path = options.path }
-if options.path and not (a.tree:stat(options.path) and b.tree:stat(options.path)) then
-  local st, other = a.tree:stat(options.path), b.tree:stat(options.path)
+if options.path and not (a:stat(options.path) and b:stat(options.path)) then
+  local st, other = a:stat(options.path), b:stat(options.path)
   local missing = not st and a or b
   if not st and not other then
-    banger.error("not_found", ("%s: neither in %s nor in %s"):format(options.path, a.name, b.name))
+    banger.error("not_found", ("%s: neither in %s nor in %s"):format(options.path, inspect.name(a), inspect.name(b)))
   end
-  banger.error("not_found", ("%s: not in %s"):format(options.path, missing.name))
+  banger.error("not_found", ("%s: not in %s"):format(options.path, inspect.name(missing)))
 end
 
 local function value(attribute, side)
@@ -73,7 +73,7 @@ end
 
 local found = { added = {}, removed = {}, changed = {} }
 local same = true
-for difference in diff.each(a.tree, b.tree, walk_options) do
+for difference in diff.each(a, b, walk_options) do
   same = false
   if options.json then
     table.insert(found[difference.kind], object(difference))

@@ -22,9 +22,9 @@ parser:epilog("What is extracted appears whole or not at all, and no link of the
   .. "what gives somebody rights: owners, set-id bits, file capabilities, other security. and trusted. attributes, devices.")
 local options = cli.parse(parser, { ... })
 
-local target <close> = inspect.open(options.target, options)
-local top = inspect.stat(target, options.path, options.path:find "/$" ~= nil)
-local result = extract.extract(target.tree, top, options.dest, { force = options.force, owner = options.owner })
+local tree <close> = inspect.open(options.target, options)
+local top = inspect.stat(tree, options.path, options.path:find "/$" ~= nil)
+local result = extract.extract(tree, top, options.dest, { force = options.force, owner = options.owner })
 
 -- Names are bytes, and JSON has none: what is no UTF-8 gets an escaped twin.
 local function escape_names(list)

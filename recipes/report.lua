@@ -68,8 +68,8 @@ local function reference()
 end
 
 local function finished_image()
-  local target <close> = inspect.open(options.target, options)
-  return models.image(image_file.read(options.target), target.tree)
+  local tree <close> = inspect.open(options.target, options)
+  return models.image(image_file.read(options.target), tree)
 end
 
 local model = inspect.kind(options.target) == "image" and finished_image() or reference()

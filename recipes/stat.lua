@@ -15,8 +15,8 @@ parser:flag("-L --dereference", "Follow a link at the end of a path.")
 inspect.options(parser)
 local options = cli.parse(parser, { ... })
 
-local target <close> = inspect.open(options.target, options)
-local owners = text.owners(target.tree)
+local tree <close> = inspect.open(options.target, options)
+local owners = text.owners(tree)
 
 local TIMES = { { "modified", "mtime" }, { "accessed", "atime" }, { "changed", "ctime" }, { "created", "crtime" } }
 
@@ -62,7 +62,7 @@ end
 
 local found = {}
 for i, path in ipairs(options.path) do
-  found[i] = inspect.stat(target, path, options.dereference)
+  found[i] = inspect.stat(tree, path, options.dereference)
 end
 if options.json then
   for i, st in ipairs(found) do

@@ -1,6 +1,7 @@
 ---banger-lua's API: `local banger = require "banger"`. The primitives are in C and
 ---documented in meta/core.lua; what is here is on top of them.
 local core = require "banger.core"
+local methods = require "banger.methods"
 local size = require "banger.size"
 
 ---@class banger: banger.core
@@ -8,6 +9,14 @@ local M = {}
 
 for name, value in pairs(core) do
   M[name] = value
+end
+
+-- What handles can do besides what is in C.
+for _, handle in ipairs { "banger.Image", "banger.Rootfs" } do
+  local class = debug.getregistry()[handle].__index
+  for name, method in pairs(methods) do
+    class[name] = method
+  end
 end
 
 -- A UUID of version 8 (RFC 9562: whatever the maker likes) out of a digest, so
@@ -82,6 +91,23 @@ function M.mkext4(rootfs, path, options)
   copy.uuid = copy.uuid or uuid_of("uuid " .. seed)
   copy.hash_seed = copy.hash_seed or uuid_of("hash seed " .. seed)
   return core.mkext4(rootfs, path, copy)
+end
+
+---Look into an image, finished or not: everything of `banger.open`, for references too. Of
+---these the layers are fetched, and put on top of each other in an unnamed file, when the first
+---of their files is asked for.
+---@param target string # a file of ext4, or an image reference as pull takes them
+---@param options? banger.inspect_options
+---@return banger.image_file|banger.inspect.handle
+---@example
+---```lua
+---local image <close> = banger.inspect("nginx:1.27", { platform = "linux/arm64" })
+---print(image:cat "/etc/os-release")
+---```
+---Raises what `banger.open` does for a file; `usage`, `not_found`, `auth`, `network`, `platform`,
+---`digest`, `layer` for a reference.
+function M.inspect(target, options)
+  return require("banger.inspect").for_scripts(target, options)
 end
 
 ---Stop here and look around: the prompt opens in the function that calls this, whose

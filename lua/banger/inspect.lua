@@ -1,33 +1,15 @@
 ---Looking into images: a finished ext4 file, an image reference whose layers are put on top
 ---of each other for the time being, or one layer of it. Nothing is changed.
+local arguments = require "banger.inspect.arguments"
 local banger = require "banger"
 local cli = require "banger.cli"
+local handles = require "banger.inspect.handle"
 local layer_view = require "banger.inspect.layer_view"
 local progress = require "banger.progress"
 local source = require "banger.source"
 local text = require "banger.inspect.text"
 
 local M = {}
-
----@class banger.inspect.target # closed by <close> or `:close()`
----@field kind "image"|"reference"
----@field name string # as it was given
----@field tree banger.tree
----@field image? banger.image # of a reference
----@field layers? banger.layer_report[] # of a reference
-local Target = {}
-Target.__index = Target
-
----Let go of it, and of what was unpacked for it.
----@example
----```lua
----target:close()
----```
-function Target:close()
-  self.tree:close()
-end
-
-Target.__close = Target.close
 
 local MAGIC_AT = 1024 + 0x38
 
@@ -143,27 +125,30 @@ function M.flatten(image, shown, last, each)
 end
 
 local function open_reference(target, options)
-  local shown <close> = M.progress(options)
-  local image = source.resolve(target, M.source_options(options, shown))
+  local image
+  do
+    local shown <close> = M.progress(options)
+    image = source.resolve(target, M.source_options(options, shown))
+  end
   local layer = options.layer
   if layer and layer > #image.layers then
-    banger.error("usage", ("--layer: %s has %s"):format(target, text.count(#image.layers, "layer")))
+    banger.error("usage", ("%s has %s: there is no layer %d"):format(target, text.count(#image.layers, "layer"), layer))
   end
-  local tree, reports = M.flatten(image, shown, layer)
-  return setmetatable({
-    kind = "reference", name = target, image = image, layers = reports,
-    tree = layer and layer_view.new(tree, layer) or tree,
-  }, Target)
+  return handles.new(target, image, function()
+    local shown <close> = M.progress(options)
+    local tree = M.flatten(image, shown, layer)
+    return layer and layer_view.new(tree, layer) or tree
+  end)
 end
 
----Open what a target names.
+---Open what a target names. Of a reference, the layers are fetched when they are needed.
 ---@param target string # a file of ext4, or an image reference
 ---@param options? table # of a recipe with `inspect.options`: layer, platform and those about registries
----@return banger.inspect.target
+---@return banger.image_file|banger.inspect.handle
 ---@example
 ---```lua
----local target <close> = inspect.open "out.ext4"
----print(target.tree:read "/etc/os-release")
+---local tree <close> = inspect.open "out.ext4"
+---print(tree:read "/etc/os-release")
 ---```
 ---Raises what `banger.open`, `source.resolve` and `banger.flatten_layer` do.
 function M.open(target, options)
@@ -171,37 +156,89 @@ function M.open(target, options)
   if M.kind(target) == "reference" then
     return open_reference(target, options)
   elseif options.layer then
-    banger.error("usage", ("--layer: %s is an ext4 image, which has no layers; name the reference it was made of"):format(target))
+    banger.error("usage", ("%s is an ext4 image, which has no layers; name the reference it was made of"):format(target))
   end
   local image = banger.open(target)
-  local df = image:df()
-  if df.needs_recovery and not options.quiet then
+  if image:df().needs_recovery and not options.quiet then
     cli.note("%s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it", target)
   end
-  return setmetatable({ kind = "image", name = target, tree = image }, Target)
+  return image
 end
 
----What is at a path of a target.
----@param target banger.inspect.target
+---What messages call a tree.
+---@param tree banger.tree
+---@return string
+---@example
+---```lua
+---inspect.name(banger.open "out.ext4")  --> "out.ext4"
+---```
+function M.name(tree)
+  if handles.is(tree) then
+    return tree.name
+  end
+  return tree.path and tree:path() or "the image"
+end
+
+---What is at a path of a tree.
+---@param tree banger.tree
 ---@param path string
 ---@param follow? boolean # a link at the path's end too
 ---@return banger.stat
 ---@example
 ---```lua
----local st = inspect.stat(target, "/etc/passwd")
+---local st = inspect.stat(tree, "/etc/passwd")
 ---```
 ---Raises `not_found`, which says whether a link leads nowhere; what the tree raises.
-function M.stat(target, path, follow)
+function M.stat(tree, path, follow)
   if path:find("\0", 1, true) then
     banger.error("usage", ("%s: no path has a zero byte"):format(path))
   end
-  local st = target.tree:stat(path, { follow = follow })
+  local st = tree:stat(path, { follow = follow })
   if st then
     return st
-  elseif follow and target.tree:stat(path) then
-    banger.error("not_found", ("%s: a link that leads nowhere in %s"):format(path, target.name))
+  elseif follow and tree:stat(path) then
+    banger.error("not_found", ("%s: a link that leads nowhere in %s"):format(path, M.name(tree)))
   end
-  banger.error("not_found", ("%s: not in %s"):format(path, target.name))
+  banger.error("not_found", ("%s: not in %s"):format(path, M.name(tree)))
+end
+
+---@class banger.inspect_options # of references
+---@field layer? integer # only what this layer brings; 1 is the oldest
+---@field platform? string # such as linux/arm64; default: this machine's
+---@field authfile? string # a file of credentials
+---@field tls_verify? boolean # whether a registry must prove who it is; default true
+---@field jobs? integer # downloads at once; default 6
+---@field pull? "always"|"missing"|"never" # when to ask a registry what a tag stands for
+---@field offline? boolean # use nothing but the cache
+---@field cache_dir? string # where blobs are kept
+---@field no_cache? boolean # keep nothing that is downloaded
+---@field progress? "auto"|"tty"|"plain"|"none" # default auto: on a terminal
+
+local KNOWN = {
+  layer = "integer", platform = "string", authfile = "string", tls_verify = "boolean", jobs = "integer", offline = "boolean",
+  cache_dir = "string", no_cache = "boolean", pull = { "always", "missing", "never" }, progress = { "auto", "tty", "plain", "none" },
+}
+
+---What `banger.inspect` is: `open`, of options that a script gives.
+---@param target string
+---@param options? banger.inspect_options
+---@return banger.image_file|banger.inspect.handle
+---@example
+---```lua
+---local tree <close> = inspect.for_scripts("oci:app:1", { layer = 2 })
+---```
+---Raises `usage`; what `open` does.
+function M.for_scripts(target, options)
+  local given = { quiet = true }
+  for name, value in pairs(arguments.options("inspect", options, KNOWN)) do
+    given[name] = value
+  end
+  if given.layer and given.layer < 1 then
+    banger.error("usage", ("inspect: layer is a number from 1 on, not %d"):format(given.layer))
+  end
+  given.progress = given.progress or "auto"
+  given.tls_verify = tostring(given.tls_verify)
+  return M.open(arguments.text("inspect", "target", target), given)
 end
 
 local function layer_number(given)
@@ -219,7 +256,7 @@ end
 ---inspect.target(parser)
 ---inspect.options(parser)
 ---local options = cli.parse(parser, { ... })
----local target <close> = inspect.open(options.target, options)
+---local tree <close> = inspect.open(options.target, options)
 ---```
 function M.target(parser)
   parser:argument("target", "What to look into: a file of ext4, or an image reference as pull takes them.")

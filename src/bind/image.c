@@ -97,6 +97,26 @@ static int image_tostring(lua_State *L)
 	return 1;
 }
 
+static int image_path(lua_State *L)
+{
+	lua_pushstring(L, ext4_path(check_open(L, 1)->file));
+	return 1;
+}
+
+/* What the file of that name is by now: a change puts another in its place. */
+static int refresh_image(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	struct ext4_file *file;
+	struct err err;
+
+	if (ext4_open(ext4_path(image->file), &file, &err) < 0)
+		return bind_raise(L, &err);
+	ext4_close(image->file);
+	image->file = file;
+	return 0;
+}
+
 /* ---- reading ----------------------------------------------------------------------------- */
 
 /* The inode at a path, or 0. */
@@ -499,6 +519,8 @@ static const luaL_Reg methods[] = {
 	{"exists", image_exists},
 	{"resolve", image_resolve},
 	{"df", image_df},
+	{"path", image_path},
+	{"refresh", refresh_image},
 	{"close", close_image},
 	{NULL, NULL},
 };

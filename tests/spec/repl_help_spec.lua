@@ -95,7 +95,8 @@ describe("help", function()
   it("without arguments lists the API by topic", function()
     local said = help.describe(80, 0)
     for _, want in ipairs {
-      "Make an image\n", "  banger.mkext4         Finish a rootfs as an ext4 image\n", "\n  :read        A file's content\n",
+      "Make an image\n", "  banger.mkext4         Finish a rootfs as an ext4 image\n", "\n  :read           A file's content\n",
+      "\n  :ls             List what is in a directory, sorted; or what one file is\n",
       "\nErrors and debugging\n", "  banger.breakpoint  Stop here and look around\n", "help(banger.mkext4)",
     } do
       assert(said:find(want, 1, true), want .. "\n--- is not in\n" .. said)
@@ -116,6 +117,11 @@ describe("help", function()
   says("a name", "mkext4", "banger.mkext4(rootfs")
   says("a whole name", "banger.mkext4", "banger.mkext4(rootfs")
   says("a method by its name", "image:read", "image:read(path")
+  says("a method that is in Lua", "image:find", "image:find([path [, wanted]]) -> banger.stat[]\n",
+    "      newer     string, optional: modified after this file of the image\n")
+  says("the same by itself", { lazy = function() return debug.getregistry()["banger.Rootfs"].__index.find end }, "image:find([path")
+  says("what looks into references", banger.inspect, "banger.inspect(target [, options]) -> banger.image_file|banger.inspect.handle\n",
+    "      platform    string, optional: such as linux/arm64")
   says("a method of a rootfs", "rootfs:chain_id", "rootfs:chain_id() -> string")
   says("a function of a module", "size.parse", "banger.size.parse(value) -> integer?, string?\n")
   says("a function of a module, by itself", require "banger.size".parse, "banger.size.parse(value)")

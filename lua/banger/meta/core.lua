@@ -552,6 +552,25 @@ function core.debugfs_batch(path, commands, options) end
 
 ---A finished image, to read.
 ---@class banger.image_file: banger.tree
+local Image = {}
+
+---The file that it is in, as it was named.
+---@return string
+---@example
+---```lua
+---print(image:path())
+---```
+function Image:path() end
+
+---See what the file holds by now: `banger.inject` and others put a changed one in its place,
+---of which a handle that was open before knows nothing.
+---@example
+---```lua
+---banger.inject(image:path(), { { path = "/etc/hostname", content = "vm\n" } })
+---image:refresh()
+---```
+---Raises `not_found`, `ext4`, `io`; the handle stays as it was then.
+function Image:refresh() end
 
 ---Open a finished image to read it.
 ---@param path string

@@ -2,6 +2,7 @@
 ---and of images. Nothing that was typed is called.
 local core = require "banger.core"
 local format = require "banger.repl.format"
+local handles = require "banger.inspect.handle"
 local text = require "banger.text"
 
 local M = {}
@@ -275,7 +276,18 @@ local function complete_image_path(tree, path)
   end)
 end
 
-local IN_IMAGE = { stat = true, list = true, read = true, walk = true, exists = true, resolve = true }
+local IN_IMAGE = {}
+for name in ("stat list read walk exists resolve ls cat find tree extract edit"):gmatch "%a+" do
+  IN_IMAGE[name] = true
+end
+
+-- A handle that can be looked into at once: nothing is fetched for a completion.
+local function is_tree(value)
+  if type(value) == "userdata" then
+    return type(member_of(value, "list", 0)) == "function"
+  end
+  return handles.is(value) and handles.is_open(value)
+end
 
 -- The handle whose method the string is an argument of, if it takes a path of an image.
 local function tree_before(code, scope)
@@ -284,7 +296,7 @@ local function tree_before(code, scope)
     return nil
   end
   local tree = evaluate(trailing_chain(before), scope)
-  return type(tree) == "userdata" and type(member_of(tree, "list", 0)) == "function" and tree or nil
+  return is_tree(tree) and tree or nil
 end
 
 local ESCAPES = { n = "\n", t = "\t", r = "\r" }

@@ -1,5 +1,6 @@
 ---Values as the prompt prints them: Lua that people can read, with what a number means
 ---beside it.
+local result = require "banger.inspect.result"
 local text = require "banger.text"
 
 local M = {}
@@ -10,6 +11,7 @@ local M = {}
 ---@field depth? integer # of tables, default 4
 ---@field items? integer # of a table, default 100; a fifth of it in inner ones
 ---@field bytes? integer # of a string, default 4000; a tenth of it in tables
+---@field lines? integer # of what a method of an image gives, default 500
 
 local STYLES = { string = "32", number = "36", word = "33", dim = "2", handle = "1", key = "0" }
 
@@ -318,8 +320,23 @@ local function many_lines(state, parts, indent)
   return table.concat(lines, "\n")
 end
 
+-- What a method of an image gives is printed as its recipe does.
+local function format_result(state, value)
+  local ok, said, more = pcall(result.text, value, state.lines)
+  if not ok or said == "" then
+    return ok and "{}" or "a result that cannot be printed"
+  end
+  return text.escape(said:gsub("\n$", ""), "\n")
+    .. (more and "\n" .. paint(state, "dim", "... and more; print(_) prints all") or "")
+end
+
 local function format_table(state, value, depth, indent)
   local meta = debug.getmetatable(value)
+  if depth == 0 and result.is(value) then
+    return format_result(state, value)
+  elseif result.is(value) then
+    meta = nil
+  end
   if type(meta) == "table" and rawget(meta, "__tostring") then
     local ok, said = pcall(tostring, value)
     return paint(state, "handle", text.escape(ok and said or "a table that cannot be printed", "\n"))
@@ -367,6 +384,7 @@ local function new_state(options)
     depth = options.depth or 4,
     items = options.items or 100,
     bytes = options.bytes or 4000,
+    lines = options.lines or 500,
     seen = {},
   }
 end

@@ -2,6 +2,7 @@
 local annotations = require "banger.repl.annotations"
 local core = require "banger.core"
 local format = require "banger.repl.format"
+local handles = require "banger.inspect.handle"
 local text = require "banger.text"
 
 local M = {}
@@ -35,8 +36,9 @@ local function read_docs()
       docs.functions[#docs.functions + 1] = doc
     end
   end
+  -- A class may have methods in Lua too; what it is, stands where it is in C.
   for name, class in pairs(primitives.classes) do
-    docs.classes[name] = docs.classes[name] or class
+    docs.classes[name] = class
   end
   return docs
 end
@@ -71,6 +73,7 @@ local HANDLES = {
   ["banger.Store"] = "banger.store",
   ["banger.Archive"] = "banger.archive",
   ["banger.Agent"] = "banger.Agent",
+  ["banger.inspect.handle"] = "banger.inspect.handle",
 }
 
 ---The class of a handle.
@@ -81,7 +84,7 @@ local HANDLES = {
 ---help.class_of(image)  --> "banger.image_file"
 ---```
 function M.class_of(value)
-  local meta = type(value) == "userdata" and debug.getmetatable(value)
+  local meta = (type(value) == "userdata" or handles.is(value)) and debug.getmetatable(value)
   return type(meta) == "table" and HANDLES[rawget(meta, "__name")] or nil
 end
 
@@ -145,7 +148,8 @@ end
 local function callable(doc)
   local of_handle = doc.owner:match "^banger%.([%w_]+)$"
   if doc.method then
-    return ((of_handle == "image_file" or of_handle == "tree") and "image" or of_handle or doc.owner) .. ":" .. doc.name
+    local is_image = of_handle == "image_file" or of_handle == "tree" or doc.owner == "banger.inspect.handle"
+    return (is_image and "image" or of_handle or doc.owner) .. ":" .. doc.name
   end
   return doc.owner .. "." .. doc.name
 end
@@ -301,7 +305,8 @@ end
 
 local TOPICS = {
   { "Make an image", "fetch_blob rootfs flatten_layer inject mkext4" },
-  { "Look into one: image and rootfs alike", "open tree:stat tree:list tree:read tree:walk tree:exists tree:resolve tree:df" },
+  { "Look into one: image, rootfs and reference alike", "open inspect tree:ls tree:cat tree:find tree:tree tree:stat tree:list "
+    .. "tree:read tree:walk tree:exists tree:resolve tree:df" },
   { "Change one that is finished", "inject debugfs_batch apply_ownership" },
   { "Where images come from", "source.resolve archive store http" },
   { "This machine", "host" },

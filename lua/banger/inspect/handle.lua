@@ -1,0 +1,86 @@
+---An image reference, to be looked into as a finished image is. Its layers are fetched and put
+---on top of each other, in an unnamed file, when the first of its files is asked for.
+local banger = require "banger"
+local methods = require "banger.methods"
+
+local M = {}
+
+---@class banger.inspect.handle: banger.tree # closed by <close> or `:close()`
+---@field name string # the reference as it was given
+---@field image banger.image
+local Handle = {}
+for name, method in pairs(methods) do
+  Handle[name] = method
+end
+
+local function tree_of(self)
+  if self.closed then
+    banger.error("usage", ("%s is closed"):format(self.name))
+  end
+  self.opened = self.opened or self.make()
+  return self.opened
+end
+
+for _, name in ipairs { "stat", "list", "read", "walk", "exists", "resolve", "df" } do
+  Handle[name] = function(self, ...)
+    local tree = tree_of(self)
+    return tree[name](tree, ...)
+  end
+end
+
+---Let go of it, and of what was unpacked for it. Closing twice is fine; so is `<close>`.
+---@example
+---```lua
+---handle:close()
+---```
+function Handle:close()
+  self.closed = true
+  if self.opened then
+    self.opened:close()
+  end
+end
+
+local META = { __index = Handle, __close = Handle.close, __name = "banger.inspect.handle" }
+
+function META:__tostring()
+  if self.closed then
+    return "reference: closed"
+  end
+  return ("reference %s: %d layers, %s, %s"):format(self.name, #self.image.layers, self.image.platform, self.image.digest)
+end
+
+---@param name string # the reference as it was given
+---@param image banger.image
+---@param make fun(): banger.tree # puts the layers there; called once, when they are needed
+---@return banger.inspect.handle
+---@example
+---```lua
+---local handle <close> = handles.new(ref, image, function() return inspect.flatten(image, shown) end)
+---```
+function M.new(name, image, make)
+  return setmetatable({ name = name, image = image, make = make }, META)
+end
+
+---Whether a value is such a handle.
+---@param value any
+---@return boolean
+---@example
+---```lua
+---handles.is(banger.open "out.ext4")  --> false
+---```
+function M.is(value)
+  return type(value) == "table" and debug.getmetatable(value) == META
+end
+
+---Whether its layers are there by now, so that looking into it takes no time.
+---@param handle banger.inspect.handle
+---@return boolean
+---@example
+---```lua
+---if handles.is_open(handle) then print(#handle:list "/") end
+---```
+function M.is_open(handle)
+  return rawget(handle, "opened") ~= nil and not rawget(handle, "closed")
+end
+
+return M

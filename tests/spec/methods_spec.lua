@@ -1,0 +1,249 @@
+-- The methods that look into images, rootfs and references: what they give, how it prints,
+-- and what they say to a mistake.
+package.path = "tests/?.lua;" .. package.path
+local banger = require "banger"
+local engine = require "support.engine"
+local format = require "banger.repl.format"
+local oci = require "support.oci"
+local sh = require "support.sh"
+local tar = require "support.tar"
+
+local function oct(digits) return tonumber(digits, 8) end
+
+local LAYERS = {
+  {
+    tar.dir "./", tar.dir "etc/", tar.file("etc/passwd", "root:x:0:0:::\nweb:x:33:33:::\n", { mtime = 1577934245 }),
+    tar.file("etc/group", "root:x:0:\nweb:x:33:\n"), tar.file("etc/old.conf", "old\n"),
+    tar.dir "bin/", tar.file("bin/su", ("s"):rep(5000), { mode = oct "4755" }), tar.symlink("bin/sh", "su"),
+  },
+  {
+    tar.dir "srv/", tar.file("srv/index", "<p>\n", { uid = 33, gid = 33, mode = oct "640" }), tar.file("etc/new.conf", "new\n"),
+    tar.file "etc/.wh.old.conf", tar.file("etc/a\27b", ""),
+  },
+}
+
+local scratch, ref, path, handles
+setup(function()
+  scratch = sh.scratch()
+  path = scratch:path "i.ext4"
+  engine.image(path, {}, table.unpack(LAYERS))
+  local layout = scratch:path "layout"
+  oci.write(layout, { tag = "t", layers = { { tar = tar.archive(LAYERS[1]) }, { tar = tar.archive(LAYERS[2]) } } })
+  ref = "oci:" .. layout .. ":t"
+  handles = {
+    image = banger.open(path), rootfs = engine.rootfs(scratch:path "r.ext4", table.unpack(LAYERS)), reference = banger.inspect(ref),
+  }
+end)
+teardown(function()
+  for _, handle in pairs(handles) do handle:close() end
+  scratch:remove()
+end)
+
+local function on_each(name, act)
+  for _, kind in ipairs { "image", "rootfs", "reference" } do
+    it(name .. ", of " .. kind, function() act(handles[kind], kind) end)
+  end
+end
+
+local function paths(list)
+  local names = {}
+  for i, st in ipairs(list) do names[i] = st.path end
+  return names
+end
+
+--- An error of banger: its message and code.
+local function fails(code, message, act, ...)
+  local ok, problem = pcall(act, ...)
+  assert.is_false(ok)
+  assert.same({ code, message }, { problem.code, problem.message })
+end
+
+describe("ls", function()
+  on_each("gives what is there, and prints names", function(handle)
+    local list = handle:ls "/etc"
+    assert.same({ "/etc/a\27b", "/etc/group", "/etc/new.conf", "/etc/passwd" }, paths(list))
+    assert.same({ "file", 29, 1577934245 }, { list[4].type, list[4].size, list[4].mtime })
+    assert.equal("a\\033b\ngroup\nnew.conf\npasswd\n", tostring(list))
+  end)
+
+  on_each("prints as ls -l does", function(handle)
+    assert.equal("-rw-r----- 1 web web 4 2020-01-02 03:04 /srv/index\n",
+      (tostring(handle:ls("/srv/index", { long = true })):gsub("%d+%-%d+%-%d+ %d+:%d+", "2020-01-02 03:04")))
+    assert.matches("^%-rw%-r%-%-%-%-%- 1 33 33 4 ", tostring(handle:ls("/srv", { long = true, numeric = true })))
+    assert.equal("lrwxrwxrwx 1 root root    2 T sh -> su\n-rwsr-xr-x 1 root root 4.9K T su\n",
+      (tostring(handle:ls("/bin", { long = true, human_readable = true })):gsub("%d+%-%d+%-%d+ %d+:%d+", "T")))
+  end)
+
+  on_each("goes down", function(handle)
+    local all = paths(handle:ls(nil, { recursive = true }))
+    assert.equal("/srv/index", all[#all])
+  end)
+
+  it("names each directory that it comes to", function()
+    assert.equal("/:\nbin\netc\nsrv\n\n/bin:\nsh\nsu\n\n/etc:\na\\033b\ngroup\nnew.conf\npasswd\n\n/srv:\nindex\n",
+      tostring(handles.rootfs:ls("/", { recursive = true })))
+  end)
+
+  it("of a directory itself", function()
+    assert.same({ "/etc" }, paths(handles.image:ls("/etc", { directory = true })))
+  end)
+end)
+
+describe("cat", function()
+  on_each("gives contents", function(handle)
+    assert.equal("new\n", handle:cat "/etc/new.conf")
+    assert.equal("new\n<p>\n", handle:cat("/etc/new.conf", "/srv/index"))
+    assert.equal(5000, #handle:cat "/bin/sh")
+  end)
+end)
+
+describe("find", function()
+  on_each("finds by conditions", function(handle)
+    local function found(...) return paths(handle:find(...)) end
+    assert.same({ "/etc/new.conf" }, found { name = "*.conf" })
+    assert.same({ "/bin/su" }, found { perm = "/6000" })
+    assert.same({ "/bin/su" }, found { perm = oct "4755" })
+    assert.same({ "/bin/su" }, found { size = "+4K" })
+    assert.same({ "/bin/su" }, found("/bin", { size = 5000 }))
+    assert.same({ "/srv/index" }, found { user = "web", type = "file" })
+    assert.same({ "/srv/index" }, found { uid = 33 })
+    assert.same({ "/bin/sh" }, found { type = "l" })
+    assert.same({ "/bin/sh" }, found { type = "symlink" })
+    assert.same({ "/etc/a\27b" }, found("/etc", { empty = true }))
+    assert.same({ "/srv", "/srv/index" }, found "/srv")
+    assert.same({ "/srv" }, found("/srv", { maxdepth = 0 }))
+    assert.same({}, found { path = "/nothing*" })
+  end)
+
+  it("prints a path a line, as a terminal can take it", function()
+    assert.equal("/etc/a\\033b\n/etc/new.conf\n", tostring(handles.rootfs:find { name = "[an]*" }))
+  end)
+end)
+
+describe("tree", function()
+  on_each("draws", function(handle)
+    local list = handle:tree "/bin"
+    assert.equal("/bin\n├── sh -> su\n└── su\n\n0 directories, 2 files\n", tostring(list))
+    assert.same({ "/bin", "/bin/sh", "/bin/su" }, paths(list))
+    assert.same({ path = "/bin/sh", type = "symlink", size = 2, depth = 1, target = "su" }, list[2])
+  end)
+
+  it("goes as deep as it is told, with sizes", function()
+    assert.equal("  5.0K  /\n|--   4.9K  bin\n|--     53  etc\n`--      4  srv\n\n3 directories\n",
+      tostring(handles.rootfs:tree("/", { depth = 1, size = true, ascii = true, directories = true })))
+  end)
+end)
+
+describe("a reference", function()
+  it("is opened when it is looked into", function()
+    local handle <close> = banger.inspect(ref)
+    assert.is_nil(rawget(handle, "opened"))
+    assert.equal(("reference %s: 2 layers, linux/amd64, %s"):format(ref, handle.image.digest), tostring(handle))
+    assert.is_true(handle:exists "/srv")
+    assert.is_truthy(rawget(handle, "opened"))
+  end)
+
+  it("has the read side of an image", function()
+    local handle = handles.reference
+    assert.same({ "bin", "etc", "srv" }, handle:list "/")
+    assert.equal("<p>\n", handle:read "/srv/index")
+    assert.equal("ne", handle:read("/etc/new.conf", { size = 2 }))
+    assert.equal("/bin/su", handle:resolve "/bin/sh")
+    assert.equal(2, handle:stat("/srv/index").layer)
+    assert.is_nil(handle:stat "/etc/old.conf")
+    assert.equal(2, handle:df().layers)
+    assert.equal("/srv", (handle:walk "/srv")())
+  end)
+
+  it("can be one layer", function()
+    local handle <close> = banger.inspect(ref, { layer = 2 })
+    assert.same({ "/etc", "/srv" }, paths(handle:ls "/"))
+  end)
+
+  it("of a file is the image", function()
+    local image <close> = banger.inspect(path)
+    assert.equal("image: " .. path, tostring(image))
+  end)
+
+  it("is closed once and for all", function()
+    local handle = banger.inspect(ref)
+    handle:close()
+    handle:close()
+    assert.equal("reference: closed", tostring(handle))
+    fails("usage", ref .. " is closed", handle.ls, handle)
+  end)
+end)
+
+describe("an image", function()
+  it("knows its file, and sees on demand what became of it", function()
+    local copy = scratch:path "copy.ext4"
+    sh.check(("cp %s %s"):format(sh.quote(path), sh.quote(copy)))
+    local image <close> = banger.open(copy)
+    assert.equal(copy, image:path())
+    banger.inject(copy, { { path = "/etc/new.conf", content = "newer\n" } })
+    assert.equal("new\n", image:read "/etc/new.conf")
+    image:refresh()
+    assert.equal("newer\n", image:read "/etc/new.conf")
+    os.remove(copy)
+    fails("not_found", "open " .. copy .. ": No such file or directory", image.refresh, image)
+    assert.equal("newer\n", image:read "/etc/new.conf")
+    image:close()
+    assert.has_error(function() image:path() end, "calling 'path' on bad self (the image is closed)")
+    assert.has_error(function() image:refresh() end, "calling 'refresh' on bad self (the image is closed)")
+  end)
+end)
+
+describe("at the prompt", function()
+  it("what they give prints as the recipes do", function()
+    assert.equal("a\\033b\ngroup\nnew.conf\npasswd", format.value(handles.image:ls "/etc"))
+    assert.equal("/srv\n└── index\n\n0 directories, 1 file", format.value(handles.image:tree "/srv"))
+    assert.equal("{}", format.value(handles.image:find { name = "none" }))
+  end)
+
+  it("is cut where it is long", function()
+    assert.equal("a\\033b\ngroup\n... and more; print(_) prints all", format.value(handles.image:ls "/etc", { lines = 2 }))
+  end)
+
+  it("is a list inside of another", function()
+    assert.equal('{ { -rw-r--r-- 0:0 4 B 2017-07-14 02:40:00 UTC "/etc/new.conf" } }',
+      format.value { handles.image:find { name = "*.conf" } })
+  end)
+end)
+
+describe("a mistake is named:", function()
+  local function says(message, act)
+    it(message, function()
+      fails(message:find "not in" and "not_found" or message:find "has no" and "not_found" or "usage",
+        (message:gsub("IMAGE", path):gsub("REF", ref)), act, handles.image)
+    end)
+  end
+  says("ls: the path must be a text, not a number", function(image) image:ls(5) end)
+  says("ls: unknown option 'recusive'; did you mean 'recursive'?", function(image) image:ls("/", { recusive = true }) end)
+  says("ls: unknown option 'zzz'; there is directory, human_readable, long, numeric, recursive", function(image) image:ls("/", { zzz = 1 }) end)
+  says("ls: options are a table, such as { directory = ... }, not a boolean", function(image) image:ls("/", true) end)
+  says("ls: 'long' must be true or false, not a string", function(image) image:ls("/", { long = "yes" }) end)
+  says("/no: not in IMAGE", function(image) image:ls "/no" end)
+  says("/no: not in REF", function() handles.reference:ls "/no" end)
+  says("/no: not in the image", function() handles.rootfs:ls "/no" end)
+  says("cat: the path must be a text, not nil", function(image) image:cat() end)
+  says("cat: the path must be a text, not a boolean", function(image) image:cat("/etc/group", false) end)
+  says("/etc: a directory; ls lists it", function(image) image:cat "/etc" end)
+  says("find: unknown option 'nmae'; did you mean 'name'?", function(image) image:find { nmae = "x" } end)
+  says("find: type: 'x' is no type; f, d, l, c, b, p, s expected, several with commas", function(image) image:find { type = "x" } end)
+  says("find: perm: '999' is no mode; octal digits expected, after / for any of the bits, after - for all of them",
+    function(image) image:find { perm = "999" } end)
+  says("find: maxdepth: '-1' is no number", function(image) image:find { maxdepth = -1 } end)
+  says("find: 'name' must be a text or a whole number, not a table", function(image) image:find { name = {} } end)
+  says("find: 'empty' must be true or false, not a number", function(image) image:find { empty = 1 } end)
+  says("IMAGE has no user 'nobody'", function(image) image:find { user = "nobody" } end)
+  says("tree: depth is a number of levels from 1 on, not 0", function(image) image:tree("/", { depth = 0 }) end)
+  says("tree: 'depth' must be a whole number, not a string", function(image) image:tree("/", { depth = "1" }) end)
+  says("inspect: the target must be a text, not a table", function() banger.inspect {} end)
+  says("inspect: unknown option 'plattform'; did you mean 'platform'?", function() banger.inspect(ref, { plattform = "x" }) end)
+  says("inspect: 'pull' is one of always, missing, never", function() banger.inspect(ref, { pull = "sometimes" }) end)
+  says("inspect: layer is a number from 1 on, not 0", function() banger.inspect(ref, { layer = 0 }) end)
+  says("REF has 2 layers: there is no layer 3", function() banger.inspect(ref, { layer = 3 }) end)
+  it("no layers in a file", function()
+    fails("usage", path .. " is an ext4 image, which has no layers; name the reference it was made of", banger.inspect, path, { layer = 1 })
+  end)
+end)
