@@ -2,10 +2,10 @@
 --
 --     banger-lua diff old.ext4 new.ext4
 --     banger-lua diff oci:app:1 oci:app:2 --times
+--     banger-lua diff oci:app:1 oci:app:2 --layer 3 --ignore owner    # one layer of each
 --
 -- The exit status is 0 when nothing does, 1 when something does.
 local argparse = require "argparse"
-local banger = require "banger"
 local cli = require "banger.cli"
 local diff = require "banger.inspect.diff"
 local inspect = require "banger.inspect"
@@ -13,31 +13,53 @@ local json = require "banger.json"
 local text = require "banger.inspect.text"
 local xattr = require "banger.inspect.xattr"
 
-local parser = argparse("banger-lua diff", "Say what differs between two images: files added, removed, changed.")
+-- Attributes with commas between them, into a set that several options share.
+local function ignore(given)
+  local names, known = {}, {}
+  for _, name in ipairs(diff.ATTRIBUTES) do
+    known[name] = true
+  end
+  for name in (given .. ","):gmatch "([^,]*)," do
+    if not known[name] then
+      return nil, ("--ignore: '%s' is none of %s"):format(name, table.concat(diff.ATTRIBUTES, ", "))
+    end
+    names[#names + 1] = name
+  end
+  return names
+end
+
+local parser = argparse("banger-lua diff", "Say what differs between two images, or two layers: files added, removed, changed.")
 parser:argument("a", "A file of ext4, or an image reference as pull takes them.")
 parser:argument("b", "Another.")
-parser:option("--path", "Compare only what is here and below."):argname "PATH"
-parser:flag("--times", "Times of modification count too.")
+parser:option("--path", "Compare only what is here and below; may be said several times."):argname("PATH"):count "*"
+parser:option("--ignore", "What does not count: " .. table.concat(diff.ATTRIBUTES, ", ") .. "; several with commas.")
+  :argname("ATTRIBUTE"):convert(ignore):count "*"
+parser:flag("--times", "Times of modification (mtime) count too.")
 parser:flag("--no-content", "Do not compare the bytes of files of the same size.")
+parser:option("--layer", "Of references: only what this layer of each brings and hides; 1 is the oldest.")
+  :argname("N"):convert(inspect.layer_number "--layer")
+parser:option("--layer-a", "This layer of the first."):argname("N"):convert(inspect.layer_number "--layer-a")
+parser:option("--layer-b", "This layer of the second."):argname("N"):convert(inspect.layer_number "--layer-b")
 inspect.options(parser, { layer = true })
 parser:epilog("The exit status is 0 when nothing differs, 1 when something does (or the command line is wrong, which stderr says), and 2 or "
-  .. "more for trouble, as everywhere. With --quiet that is all that is said, and the first difference ends it. A link's mode, hard links "
-  .. "and the empty /lost+found of ext4 do not count.")
+  .. "more for trouble, as everywhere. With --quiet that is all that is said, and the first difference ends it. Contents are compared byte "
+  .. "by byte. Links are compared by the first name that a file has in both: 'links none -> /bin/a' is another name of /bin/a in the second "
+  .. "only. What a layer hides of those below it is a whiteout. A link's mode and the empty /lost+found of ext4 do not count.")
 local options = cli.parse(parser, { ... })
 
-local a <close> = inspect.open(options.a, options)
-local b <close> = inspect.open(options.b, options)
-
--- A path that only one of them has is a difference of its own.
-local walk_options = { times = options.times, content = not options.no_content, path = options.path }
-if options.path and not (a:stat(options.path) and b:stat(options.path)) then
-  local st, other = a:stat(options.path), b:stat(options.path)
-  local missing = not st and a or b
-  if not st and not other then
-    banger.error("not_found", ("%s: neither in %s nor in %s"):format(options.path, inspect.name(a), inspect.name(b)))
-  end
-  banger.error("not_found", ("%s: not in %s"):format(options.path, inspect.name(missing)))
+local function open(target, layer)
+  return inspect.open(target, setmetatable({ layer = layer or options.layer or false, whiteouts = true }, { __index = options }))
 end
+local a <close> = open(options.a, options.layer_a)
+local b <close> = open(options.b, options.layer_b)
+
+local ignored = {}
+for _, names in ipairs(options.ignore) do
+  for _, name in ipairs(names) do
+    ignored[name] = true
+  end
+end
+local walk_options = { times = options.times, content = not options.no_content, ignore = ignored, paths = options.path }
 
 local function value(attribute, side)
   local found = attribute[side]
@@ -86,7 +108,8 @@ for difference in diff.each(a, b, walk_options) do
     end
     cli.write(("changed  %s (%s)\n"):format(text.escape(difference.path), table.concat(parts, ", ")))
   else
-    cli.write(("%-8s %s\n"):format(difference.kind, text.escape(difference.path)))
+    local st = difference.a or difference.b
+    cli.write(("%-8s %s%s\n"):format(difference.kind, text.escape(difference.path), st.type == "whiteout" and " (whiteout)" or ""))
   end
 end
 if options.json then

@@ -136,14 +136,18 @@ local function open_reference(target, options)
   end
   return handles.new(target, image, function()
     local shown <close> = M.progress(options)
-    local tree = M.flatten(image, shown, layer)
-    return layer and layer_view.new(tree, layer) or tree
+    if not layer then
+      return (M.flatten(image, shown))
+    end
+    local each, hidden = layer_view.watch(layer)
+    local tree = M.flatten(image, shown, layer, options.whiteouts and each or nil)
+    return layer_view.new(tree, layer, hidden())
   end)
 end
 
 ---Open what a target names. Of a reference, the layers are fetched when they are needed.
 ---@param target string # a file of ext4, or an image reference
----@param options? table # of a recipe with `inspect.options`: layer, platform and those about registries
+---@param options? table # of a recipe with `inspect.options`: layer, platform and those about registries; whiteouts: a layer's view has them
 ---@return banger.image_file|banger.inspect.handle
 ---@example
 ---```lua
@@ -241,12 +245,21 @@ function M.for_scripts(target, options)
   return M.open(arguments.text("inspect", "target", target), given)
 end
 
-local function layer_number(given)
-  local number = given:find "^%d+$" and #given < 6 and math.tointeger(tonumber(given))
-  if not number or number < 1 then
-    return nil, ("--layer: '%s' is no number from 1 on"):format(given)
+---What argparse converts the number of a layer with.
+---@param option string # for messages
+---@return fun(given: string): integer?, string?
+---@example
+---```lua
+---parser:option("--layer"):convert(inspect.layer_number "--layer")
+---```
+function M.layer_number(option)
+  return function(given)
+    local number = given:find "^%d+$" and #given < 6 and math.tointeger(tonumber(given))
+    if not number or number < 1 then
+      return nil, ("%s: '%s' is no number from 1 on"):format(option, given)
+    end
+    return number
   end
-  return number
 end
 
 ---Add the argument that says what to look into.
@@ -274,7 +287,8 @@ function M.options(parser, leave_out)
   parser:flag("--json", "Print JSON.")
   parser:flag("-q --quiet", "Say nothing on stderr but errors.")
   if not (leave_out and leave_out.layer) then
-    parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest."):argname("N"):convert(layer_number)
+    parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest.")
+      :argname("N"):convert(M.layer_number "--layer")
   end
   parser:option("--platform", "Of a reference: the platform, such as linux/arm64; default: this machine's."):argname "OS/ARCH"
   cli.registry_options(parser)

@@ -763,9 +763,101 @@ changed  /tmp (type dir -> file, mode 1777 -> 0644)
   end)
 
   it("tells trouble from a difference", function()
-    fails(2, "/none: neither in " .. image .. " nor in " .. ref, "diff", "--path", "/none", image, ref)
-    fails(2, "/new: not in " .. image, "diff", "--path", "/new", image, other)
+    fails(2, "/none: in neither of the two", "diff", "--path", "/none", image, ref)
     fails(2, "/none.ext4: no such file", "diff", image, "/none.ext4")
+    fails(1, "--ignore: 'time' is none of type, mode, owner, size, content, target, device, xattr, links, mtime (see --help)",
+      "diff", "--ignore", "mode,time", image, ref)
+    fails(1, "--layer-b: '0' is no number from 1 on (see --help)", "diff", "--layer-b", "0", image, ref)
+    fails(1, ("%s is an ext4 image, which has no layers; name the reference it was made of"):format(image),
+      "diff", "--layer", "1", image, ref)
+    fails(1, ("%s has 2 layers: there is no layer 3"):format(ref), "diff", "--layer-b", "3", ref, ref)
+  end)
+
+  it("goes by paths, also by those that one of them lacks", function()
+    assert.equal("added    /new\n", run({ "diff", "--path", "/new", image, other }).out)
+    assert.equal("removed  /new\n", run({ "diff", "--path", "/new", other, image }).out)
+    assert.equal("changed  /bin/sh (target ping -> su)\nadded    /new\n",
+      run({ "diff", "--path", "/new", "--path", "/bin/sh", "--path", "/bin//sh", "--path", "new", image, other }).out)
+    assert.equal("changed  /etc/app.conf (mode 0640 -> 0600, content)\n",
+      run({ "diff", "--path", "/etc/app.conf", "--path", "/etc", "--path", "/usr", image, other }).out)
+    assert.equal("", out("diff", "--path", "/usr", "--path", "/var", image, other))
+  end)
+
+  it("leaves out what is to be ignored", function()
+    assert.equal("removed  /empty\nchanged  /etc/app.conf (content)\nadded    /new\nchanged  /tmp (type dir -> file)\n",
+      run({ "diff", "--ignore", "mode,xattr", "--ignore", "target", image, other }).out)
+    assert.equal("", out("diff", "--ignore", "mode,content", "--path", "/etc", image, other))
+    assert.equal("", out("diff", "--times", "--ignore", "mtime,xattr", "--path", "/bin/ping", image, other))
+    local a, b = scratch:path "ignore-a.ext4", scratch:path "ignore-b.ext4"
+    engine.image(a, nil, { tar.file("f", "1") })
+    engine.image(b, nil, { tar.file("f", "12") })
+    assert.equal("changed  /f (size 1 -> 2)\n", run({ "diff", a, b }).out)
+    assert.equal("changed  /f (content)\n", run({ "diff", "--ignore", "size", a, b }).out)
+    assert.equal("", out("diff", "--ignore", "size,content", a, b))
+  end)
+
+  it("tells names of one file from copies", function()
+    local a, b = scratch:path "links-a.ext4", scratch:path "links-b.ext4"
+    engine.image(a, nil, { tar.file("a", "1"), tar.hardlink("b", "a"), tar.hardlink("c", "a"), tar.hardlink("gone", "a"), tar.file("d", "1"),
+      tar.symlink("l", "x"), tar.hardlink("m", "l"), tar.file("pair", "2"), tar.hardlink("single", "pair") })
+    engine.image(b, nil, { tar.file("a", "1"), tar.hardlink("b", "a"), tar.file("c", "1"), tar.hardlink("d", "c"), tar.hardlink("new", "d"),
+      tar.symlink("l", "x"), tar.symlink("m", "x"), tar.file("single", "2") })
+    assert.equal([[
+changed  /c (links /a -> none)
+changed  /d (links none -> /c)
+removed  /gone
+changed  /m (links /l -> none)
+added    /new
+removed  /pair
+]], run({ "diff", a, b }).out)
+    assert.equal("removed  /gone\nadded    /new\nremoved  /pair\n", run({ "diff", "--ignore", "links", a, b }).out)
+    assert.same({ { path = "/c", attributes = { { name = "links", a = "/a" } } } },
+      cjson.decode(run({ "diff", "--json", "--path", "/c", "--path", "/a", a, b }).out).changed)
+    -- Below a path, names elsewhere do not count.
+    assert.equal("", out("diff", "--path", "/c", a, b))
+    assert.equal("", out("diff", a, a))
+  end)
+
+  it("compares contents to the last byte, whatever their size", function()
+    local a, b, file = scratch:path "large-a.ext4", scratch:path "large-b.ext4", scratch:path "large"
+    sh.check("head -c 3145731 /dev/urandom >" .. file)
+    local bytes_of = sh.read_file(file)
+    local last = bytes_of:byte(-1) == 65 and "B" or "A"
+    engine.image(a, nil, { tar.file("f", bytes_of), tar.hardlink("g", "f") })
+    engine.image(b, nil, { tar.file("f", bytes_of:sub(1, -2) .. last), tar.hardlink("g", "f") })
+    assert.equal("changed  /f (content)\nchanged  /g (content)\n", run({ "diff", a, b }).out)
+    assert.equal("", out("diff", "--no-content", a, b))
+  end)
+
+  it("compares single layers, with what they hide", function()
+    local dir = scratch:path "layers-of-two"
+    local base = { tar.dir("etc/", { mode = oct "755" }), tar.file("etc/x", "1"), tar.dir "opt/", tar.file("opt/a", "1"),
+      tar.file("opt/b", "2"), tar.file("etc/y", "1"), tar.dir "srv/", tar.file("srv/f", "f") }
+    local other_base = { tar.dir("etc/", { mode = oct "700" }), tar.file("etc/x", "0"), tar.dir "opt/", tar.file("opt/a", "1"),
+      tar.file("etc/y", "1"), tar.dir "srv/", tar.file("srv/f", "f") }
+    oci.write(dir .. "1", { layers = { { tar = tar.archive(base) },
+      { tar = tar.archive { tar.file("etc/z", "same"), tar.file "etc/.wh.x", tar.file ".wh.opt", tar.file("n", "1"),
+        tar.file("srv", "no directory") } } } })
+    oci.write(dir .. "2", { layers = { { tar = tar.archive(other_base) },
+      { tar = tar.archive { tar.file("etc/z", "same"), tar.file "etc/.wh.x", tar.file "etc/.wh.y", tar.file("n", "2"), tar.file("opt/a", "3"),
+        tar.file("srv", "no directory") } } } })
+    local one, two = "oci:" .. dir .. "1", "oci:" .. dir .. "2"
+    -- The directory /etc is of another mode below both layers: that is not theirs.
+    local want = "added    /etc/y (whiteout)\nchanged  /n (content)\nremoved  /opt (whiteout)\nadded    /opt/a\n"
+    assert.same({ out = want, code = 1, err = "" }, run { "diff", "--layer", "2", one, two })
+    assert.same({ out = "added    /etc/y (whiteout)\n", code = 1, err = "" }, run { "diff", "--layer", "2", "--path", "/etc", one, two })
+    assert.same({ { path = "/etc/y", type = "whiteout" }, { path = "/opt/a", type = "file" } },
+      cjson.decode(run({ "diff", "--layer", "2", "--json", one, two }).out).added)
+    local function opt(...) return run({ "diff", "--layer", "2", "--path", "/opt", ... }).out end
+    assert.equal("removed  /opt (whiteout)\nadded    /opt/a\n", opt(one, two))
+    assert.equal("added    /opt (whiteout)\nremoved  /opt/a\n", opt(two, one))
+    assert.equal("", out("diff", "--layer", "2", one, one))
+    assert.equal("", out("diff", "--layer-a", "1", "--layer-b", "1", one, one))
+    -- A layer of each, or of one only.
+    assert.equal("changed  /etc/x (content)\n", run({ "diff", "--layer", "1", "--path", "/etc/x", one, two }).out)
+    assert.equal("removed  /etc/x\n", run({ "diff", "--layer-a", "1", "--path", "/etc/x", one, one }).out)
+    assert.equal("changed  /etc/x (type file -> whiteout)\n",
+      run({ "diff", "--layer-a", "1", "--layer-b", "2", "--path", "/etc/x", one, one }).out)
   end)
 end)
 
