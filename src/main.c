@@ -5,141 +5,20 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/interrupt.h"
 #include "bind/bind.h"
+#include "repl/catch.h"
 #include "repl/repl.h"
+#include "repl/stop.h"
 
 static const char *progname = "banger-lua";
-
-/* ---- signals ------------------------------------------------------------------ */
-
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
-#define CAUGHT_COUNT (sizeof(caught) / sizeof(caught[0]))
-
-/* The state a handler stops; NULL while none may be stopped. */
-static lua_State *volatile running;
-
-/* The one thread that touches Lua. */
-static pthread_t main_thread;
-
-/* When the first signal came; 0: none since main_catch_signals. */
-static struct timespec first_signal;
-
-/* Whether a person is at a prompt, to which a stopped chunk returns. */
-static volatile sig_atomic_t at_prompt;
-
-static void stop(lua_State *L, lua_Debug *ar)
-{
-	struct err err;
-
-	(void)ar;
-	lua_sethook(L, NULL, 0, 0);
-	if (interrupt_check(&err) < 0)
-		bind_raise(L, &err);
-}
-
-/* The chunk caught the error and went on: from now on nothing of it runs, until the
- * prompt's own code does. Only for instructions: C functions return through here. */
-static void stop_again(lua_State *L, lua_Debug *ar)
-{
-	static const char prompt[] = "@lua/banger/repl";
-	struct err err;
-
-	if (lua_getinfo(L, "S", ar) && strncmp(ar->source, prompt, strlen(prompt)) == 0) {
-		lua_sethook(L, NULL, 0, 0);
-		return;
-	}
-	err_set(&err, ERR_INTERRUPTED, "interrupted");
-	bind_raise(L, &err);
-}
-
-static void handle_signals(void (*handler)(int))
-{
-	struct sigaction action = {.sa_handler = handler};
-
-	for (size_t i = 0; i < CAUGHT_COUNT; i++)
-		sigaction(caught[i], &action, NULL);
-}
-
-/* timeout(1) signals its child and then the group that the child is in: that is one
- * wish, not two. */
-#define TWICE_MS 100
-
-static int64_t elapsed_ms(const struct timespec *from, const struct timespec *to)
-{
-	return (int64_t)(to->tv_sec - from->tv_sec) * 1000 +
-	       (to->tv_nsec - from->tv_nsec) / 1000000;
-}
-
-/* Primitives poll the request; Lua code is stopped by a hook. lua_sethook is
- * made to be called here, but on Lua's own thread: a worker passes it on. */
-static void on_signal(int number)
-{
-	struct timespec now;
-	bool again = false;
-
-	if (!pthread_equal(pthread_self(), main_thread)) {
-		pthread_kill(main_thread, number);
-		return;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (first_signal.tv_sec == 0) {
-		first_signal = now;
-	} else if (at_prompt && number == SIGINT && !interrupt_signal()) {
-		again = true;
-	} else if (elapsed_ms(&first_signal, &now) >= TWICE_MS) {
-		handle_signals(SIG_DFL);
-		raise(number);
-		return;
-	}
-	interrupt_request(number);
-	if (running && again)
-		lua_sethook(running, stop_again, LUA_MASKCOUNT, 1);
-	else if (running)
-		lua_sethook(running, stop,
-			LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
-}
-
-void main_catch_signals(void)
-{
-	struct sigaction hup;
-
-	sigaction(SIGHUP, NULL, &hup);
-	first_signal.tv_sec = 0;
-	handle_signals(on_signal);
-	signal(SIGXFSZ, SIG_IGN);      /* a file size limit is EFBIG then, and told */
-	if (hup.sa_handler == SIG_IGN) /* nohup */
-		signal(SIGHUP, SIG_IGN);
-}
-
-void main_begin_prompt(lua_State *L)
-{
-	(void)L;
-	at_prompt = 1;
-	if (running)
-		lua_sethook(running, NULL, 0, 0);
-	if (interrupt_signal() == SIGINT)
-		interrupt_clear();
-	main_catch_signals();
-}
-
-/* Half-made files are removed by closing what holds them. A signal that comes
- * now waits: the end is near. */
-static void close_state(lua_State *L)
-{
-	running = NULL;
-	lua_sethook(L, NULL, 0, 0);
-	lua_close(L);
-}
 
 /* ---- errors ------------------------------------------------------------------- */
 
@@ -559,6 +438,15 @@ static int run_input(lua_State *L, const struct options *options, bool has_scrip
 
 /* ---- the process -------------------------------------------------------------- */
 
+/* Half-made files are removed by closing what holds them. A signal that comes
+ * now waits: the end is near. */
+static void close_state(lua_State *L)
+{
+	stop_end();
+	lua_sethook(L, NULL, 0, 0);
+	lua_close(L);
+}
+
 /* os.exit([code [, close]]) as Lua's, but closing is the default: half-made
  * files must go also when a script leaves in the middle. */
 static int os_exit(lua_State *L)
@@ -587,6 +475,7 @@ static void open_libraries(lua_State *L, const struct options *options)
 	luaL_openlibs(L);
 	bind_open(L);
 	repl_open(L);
+	catch_open(L);
 	lua_getglobal(L, "os");
 	lua_pushcfunction(L, os_exit);
 	lua_setfield(L, -2, "exit");
@@ -653,9 +542,8 @@ static int run_process(lua_State *L, struct process *process)
 {
 	int status;
 
-	running = L;
-	main_thread = pthread_self();
-	main_catch_signals();
+	stop_begin(L);
+	stop_catch_signals();
 	lua_pushcfunction(L, run);
 	lua_pushlightuserdata(L, process);
 	status = lua_pcall(L, 1, 0, 0);

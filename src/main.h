@@ -14,13 +14,4 @@ int main_call(lua_State *L, int args, int results);
  * `prefix` puts a program's name in front. The exit code it stands for. */
 int main_report(lua_State *L, int status, bool prefix);
 
-/* From now on the first SIGINT, SIGTERM or SIGHUP stops what runs with an error
- * of code "interrupted"; a second one ends the process at once. */
-void main_catch_signals(void);
-
-/* A person is asked for a line: what ran before is over, and so is every request to stop
- * it. From now on Ctrl-C never ends the process where it can be answered: the first stops
- * what runs, further ones stop it again where it went on. */
-void main_begin_prompt(lua_State *L);
-
 #endif

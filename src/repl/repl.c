@@ -13,6 +13,7 @@
 #include "main.h"
 #include "repl/editor.h"
 #include "repl/history.h"
+#include "repl/stop.h"
 
 #define EDITOR_TYPE "banger.Editor"
 
@@ -39,7 +40,7 @@ static enum input ended(void)
 	if (!dropped)
 		return INPUT_END;
 	interrupt_clear();
-	main_catch_signals();
+	stop_catch_signals();
 	fputc('\n', stdout);
 	return INPUT_DROPPED;
 }
@@ -171,7 +172,7 @@ static int run_plain(lua_State *L)
 
 	do {
 		lua_settop(L, 0);
-		main_catch_signals();
+		stop_catch_signals();
 		input = read_chunk(L, &status);
 		if (input != INPUT_LINE)
 			continue;
@@ -269,7 +270,7 @@ static int read_editor(lua_State *L)
 	size_t len;
 
 	luaL_argcheck(L, !h->L, 1, "the editor is in use");
-	main_begin_prompt(L);
+	stop_begin_prompt();
 	h->L = L;
 	h->index = 1;
 	input = editor_read(h->editor, prompt, &line, &len);

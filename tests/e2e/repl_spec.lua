@@ -203,6 +203,36 @@ describe("at the prompt", function()
     t:enter("n"):expect "\n2\n>"
   end)
 
+  it("Ctrl-C interrupts coroutines, and loops that catch it", function()
+    local t = open()
+    t:enter("function forever() print('it' .. 'runs') while true do end end"):expect "end\n>"
+    t:enter("coroutine.wrap(forever)()"):expect "itruns\n"
+    t:press("C-c"):expect("\ninterrupted\n>", 1)
+    t:enter("function nest(n) if n == 0 then forever() end coroutine.wrap(nest)(n - 1) end"):expect "end\n>"
+    t:enter("nest(20)"):expect("itruns\n", 2)
+    t:press("C-c"):expect("\ninterrupted\n>", 2)
+    t:enter("while true do coroutine.resume(coroutine.create(forever)) end"):expect("itruns\n", 3)
+    t:press("C-c"):expect("itruns\n", 4)
+    t:press("C-c"):expect("\ninterrupted\n>", 3)
+    t:enter("while true do xpcall(forever, function() return 'mine' end) end"):expect("itruns\n", 5)
+    t:press("C-c"):expect("itruns\n", 6)
+    t:press("C-c"):expect("\ninterrupted\n>", 4)
+    -- What comes after is not disturbed by what came before.
+    t:enter("n = 0"):expect "n = 0\n>"
+    t:enter("for i in coroutine.wrap(function() for i = 1, 1000 do pcall(coroutine.yield, i) end end) do n = n + i end"):expect "n + i end\n>"
+    t:enter("n, pcall(error, 'caught')"):expect '\n500500, false, "caught"\n>'
+  end)
+
+  it("Ctrl-C warns before it ends a session that does not stop", function()
+    local t = open()
+    t:enter("print('mat' .. 'ches') return (('a'):rep(40)):find(('a-'):rep(20) .. 'b')"):expect "\nmatches\n"
+    t:press("C-c"):expect "\n^C"
+    sh.run "sleep 0.2" -- at once they are one
+    t:press("C-c"):expect "\nwhat runs does not stop; Ctrl-C once more ends the session\n"
+    t:press "C-c"
+    assert.equal(130, t:status())
+  end)
+
   it("a signal to leave is heeded, at the prompt and in a chunk", function()
     local t = open()
     t:kill "TERM"

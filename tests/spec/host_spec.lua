@@ -23,6 +23,14 @@ setup(function()
   sh.write_file(scratch:path "fails.lua", "local function f() error 'no' end\nf()\n")
   sh.write_file(scratch:path "mod.lua", "print('mod', ...) return { name = 'mod' }\n")
   sh.write_file(scratch:path "init.lua", "print 'init'\n")
+  sh.write_file(scratch:path "closes.lua", [[
+    function closing(f) return setmetatable({}, { __close = f }) end
+    function suspended(f)
+      local co = coroutine.create(function() local x <close> = closing(f) coroutine.yield() end)
+      coroutine.resume(co)
+      return co
+    end
+  ]])
 end)
 
 teardown(function()
@@ -62,6 +70,44 @@ describe("as lua5.4 does:", function()
   same("-l of a library", [[lua -l string=table -e 'print(string == table)']])
   same("-v", [[lua -v]])
   same("-v, then a script", [[lua -v args.lua]])
+  for name, code in pairs {
+    ["pcall of nothing"] = "print(pcall(pcall))",
+    ["pcall and what it returns"] = "print(pcall(string.rep, 'ab', 2)) print(pcall(error)) print(select('#', pcall(function() end)))",
+    ["pcall across yields"] = [[local function inner(...) print(coroutine.yield(...)) error 'late' end
+      local f = coroutine.wrap(function(...) return 'end', pcall(inner, ...) end)
+      print(f(1, 2)) print(f(3, 4))]],
+    ["xpcall without a handler"] = "print(pcall(xpcall, print)) print(pcall(xpcall, print, 5))",
+    ["xpcall and what it returns"] = [[print(xpcall(string.rep, print, 'ab', 2)) print(xpcall(error, function(e) return e .. '!', 2 end, 'no'))
+      print(xpcall(error, function() error 'in it' end))
+      print(coroutine.wrap(function() return xpcall(coroutine.yield, print, 7, 8) end)())]],
+    ["xpcall across yields"] = "local f = coroutine.wrap(xpcall) print(f(coroutine.yield, print, 1, 2)) print(f(3, nil)) print(pcall(f))",
+    ["resume of what is no coroutine"] = "print(pcall(coroutine.resume, 5)) print(pcall(coroutine.resume))",
+    ["wrap of what is no function"] = "print(pcall(coroutine.wrap, 5)) print(pcall(coroutine.wrap))",
+    ["close of what is no coroutine"] = "print(pcall(coroutine.close, 5))",
+    ["resume, values both ways"] = [[local co = coroutine.create(function(...) local a = coroutine.yield(...) error({ a }) end)
+      print(coroutine.resume(co, 1, nil, 3)) print(coroutine.status(co)) local ok, e = coroutine.resume(co, 7) print(ok, e[1])
+      print(coroutine.resume(co)) print(coroutine.status(co))]],
+    ["resume of itself and of the dead"] = [[print(coroutine.resume(coroutine.running()))
+      local w w = coroutine.wrap(function() w() end) print(pcall(w)) print(pcall(w))]],
+    ["wrap and errors"] = [[local w = coroutine.wrap(function() error 'plain' end) print(pcall(w)) print(pcall(w))
+      print(select(2, pcall(coroutine.wrap(function() error({ 'object' }) end)))[1])
+      print(pcall(coroutine.wrap(string.rep))) print(coroutine.wrap(string.rep)('ab', 2))]],
+    ["wrap closes what failed"] = [[local function fails(f) return function() local x <close> = closing(f) error('first', 0) end end
+      print(pcall(coroutine.wrap(fails(function(_, e) print('closing', e) end))))
+      print(pcall(coroutine.wrap(fails(function() error('second', 0) end))))]],
+    ["close, and what that raises"] = [[local co = suspended(function(_, e) print('closed', e) end) print(coroutine.close(co)) print(coroutine.status(co))
+      co = suspended(function() error 'in close' end)
+      print(coroutine.close(co)) print(coroutine.status(co)) print(coroutine.close(co))
+      print(pcall(coroutine.close, coroutine.running()))]],
+    ["many values and many coroutines"] = [[local co = coroutine.create(function(...) return ... end)
+      print(select('#', coroutine.resume(co, table.unpack({}, 1, 5000))))
+      local function deep(n) if n == 0 then return 0 end return 1 + coroutine.wrap(deep)(n - 1) end print(deep(150))
+      local function deepest(n) local ok, r = pcall(coroutine.wrap(deepest), n + 1) return ok and r or n end
+      print(deepest(1))]],
+    ["an error in a coroutine that nobody catches"] = "coroutine.wrap(function() error 'out' end)()",
+  } do
+    same(name, ("lua -l closes -e %s"):format(sh.quote(code)))
+  end
   same("-W", [[lua -W -e 'warn "careful"']])
   same("warnings are off", [[lua -e 'warn "careful" print "quiet"']])
   same("warnings by control messages", [[lua -e 'warn "@on" warn("a", "b")']])
@@ -365,10 +411,55 @@ describe("signals:", function()
     assert.same({ "closed\nbanger-lua: interrupted\n", 130 }, { got.out, got.code })
   end)
 
-  it("end the process when they come twice", function()
-    local got = signalled("INT", CLOSE .. "pcall(function() print 'ready' while true do end end) while true do end", "1 2")
-    assert.equal(130, got.code)
-    assert.equal("", got.err:match "interrupted" or "")
+  local FOREVER = READY .. "local function forever() while true do end end\n"
+
+  for where, code in pairs {
+    ["a coroutine"] = "coroutine.wrap(forever)()",
+    ["nested coroutines"] = "local function nest(n) if n == 0 then forever() end coroutine.wrap(nest)(n - 1) end nest(20)",
+    ["a coroutine that was resumed"] = "local co = coroutine.create(forever) error((select(2, coroutine.resume(co))), 0)",
+    ["what closes a coroutine"] = [[local co = coroutine.create(function()
+      local x <close> = setmetatable({}, { __close = forever })
+      coroutine.yield()
+    end)
+    coroutine.resume(co)
+    error((select(2, coroutine.close(co))), 0)]],
+    ["a coroutine after another one"] = "for _ in coroutine.wrap(function() coroutine.yield(1) end) do end coroutine.wrap(forever)()",
+  } do
+    it("stop Lua code in " .. where, function()
+      local got = signalled("INT", FOREVER .. code)
+      assert.same({ "closed\nbanger-lua: interrupted\n", 130 }, { got.out, got.code })
+    end)
+  end
+
+  -- The first is caught and nothing comes of it; the second goes through.
+  for what, code in pairs {
+    pcall = "while true do pcall(forever) end",
+    ["xpcall with a handler of its own"] = "while true do xpcall(forever, function() return 'mine' end) end",
+    ["coroutine.resume"] = "while true do coroutine.resume(coroutine.create(forever)) end",
+    ["pcall in a coroutine"] = "coroutine.wrap(function() while true do pcall(forever) end end)()",
+    ["pcall of a coroutine"] = "while true do pcall(coroutine.wrap(forever)) end",
+  } do
+    for signal, status in pairs { INT = 130, TERM = 143 } do
+      it(("the second %s is not caught by %s, and all is closed"):format(signal, what), function()
+        local got = signalled(signal, FOREVER .. code, "1 2")
+        assert.same({ "closed\nbanger-lua: interrupted\n", status }, { got.out, got.code })
+      end)
+    end
+  end
+
+  it("what closes may catch errors of its own after the second", function()
+    local got = signalled("INT", [[
+      io.stdout:setvbuf "no"
+      local banger = require "banger"
+      local x <close> = setmetatable({}, { __close = function() print(pcall(banger.open, "/no/such")) end })
+      print "ready"
+      while true do pcall(function() while true do end end) end]], "1 2")
+    assert.same({ "false\topen /no/such: No such file or directory\nbanger-lua: interrupted\n", 130 }, { got.out, got.code })
+  end)
+
+  it("end the process when the first is not heeded", function()
+    local got = signalled("INT", READY .. "return (('a'):rep(40)):find(('a-'):rep(20) .. 'b')", "1 2")
+    assert.same({ "", 130 }, { got.out, got.code })
   end)
 
   it("PIPE ends a program that nobody reads, and closes what is open", function()
