@@ -277,7 +277,7 @@ end
 ---@class banger.guest_plan
 ---@field entries banger.guest_entry[] # for `inject`, in this order
 ---@field warnings string[]
----@field init banger.init_choice
+---@field init? banger.init_choice # nil: nothing is injected
 ---@field cmdline string[] # what the kernel's command line needs besides root=
 
 ---Everything to inject so that a rootfs boots and does what the image is for: the

@@ -240,7 +240,11 @@ local SCALARS = {
   "agent", "overlay", "autologin",
 }
 
----@class banger.recipe_settings
+---@class banger.recipe_settings: banger.guest_options # what recipes and the command line say, put together
+---@field platform? string
+---@field size? integer|string # bytes, "4G", or "min"
+---@field free? integer|string
+---@field label? string
 ---@field environment string[] # "NAME=value", sorted
 ---@field items table<string, boolean>
 ---@field cmdline string[] # words

@@ -151,9 +151,10 @@ end
 ---Do something that reads all layers, anew when bytes turn out to be damaged: a
 ---download may go wrong, or a disk. What was found to be wrong is not used again, and
 ---what is wrong a second time is an error.
----@generic T
----@param act fun(): T
+---@generic T, U
+---@param act fun(): T, U
 ---@return T
+---@return U
 ---Raises what `act` does.
 function Image:retry(act)
   local failed = {}

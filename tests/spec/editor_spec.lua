@@ -82,3 +82,42 @@ describe("luacheck with what is installed", function()
     assert.equal("web.lua:1:1: setting non-standard global variable 'hostnme'\nweb.lua:2:1: setting read-only global variable 'banger'\n", out)
   end)
 end)
+
+describe("lua-language-server's plugin", function()
+  -- The text as the server reads it: what the plugin gives is put in, from its end on.
+  local function text_of(text)
+    local env = setmetatable({}, { __index = _G })
+    assert(loadfile(META .. "plugin.lua", "t", env))()
+    local diffs = env.OnSetText("file:///web.lua", text)
+    for i = #(diffs or {}), 1, -1 do
+      local one = diffs[i]
+      text = text:sub(1, one.start - 1) .. one.text .. text:sub(one.finish + 1)
+    end
+    return text
+  end
+
+  it("says of what type keys are, and what hooks are told", function()
+    assert.equal(table.concat({
+      "-- Mine.", "---@type string?", 'hostname = "web"', "---@type string|integer|nil", "size=1", "local free = 2",
+      "---@param tree banger.rootfs", "---@param build banger.recipe_build", "function after_flatten(tree, build)", "  hostname = 1", "end",
+      "---@param b banger.recipe_build", "function after_resolve(b) end", "function after_plan() end", "x = 1", "label == 1", "",
+    }, "\n"), text_of(table.concat({
+      "-- Mine.", 'hostname = "web"', "size=1", "local free = 2", "function after_flatten(tree, build)", "  hostname = 1", "end",
+      "function after_resolve(b) end", "function after_plan() end", "x = 1", "label == 1", "",
+    }, "\n")))
+    assert.equal('---@type string?\nlabel = "x"', text_of 'label = "x"')
+  end)
+
+  it("leaves programs and declarations alone", function()
+    for _, text in ipairs { 'local banger = require "banger"\nsize = 1\n', "---@meta\nsize = nil\n", "" } do
+      assert.equal(text, text_of(text))
+    end
+  end)
+
+  it("knows every key and hook", function()
+    for name, key in pairs(schema.keys) do
+      local text = key.kind == "hook" and ("function %s(a, b, c) end\n"):format(name) or name .. " = 1\n"
+      assert.is_true(#text_of(text) > #text + 10, name)
+    end
+  end)
+end)

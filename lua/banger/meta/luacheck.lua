@@ -3,6 +3,7 @@
 --
 --     stds.banger_recipe = dofile "/usr/local/share/banger-lua/lua/banger/meta/luacheck.lua"
 --     std = "lua54+banger_recipe"
+--     unused_args = false -- of hooks
 return {
   read_globals = { "banger", "note", "var" },
   globals = {
