@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/interrupt.h"
 #include "bind/bind.h"
 #include "repl/catch.h"
@@ -22,10 +24,14 @@ static const char *progname = "banger-lua";
 
 /* ---- errors ------------------------------------------------------------------- */
 
-static void print_message(const char *prefix, const char *message)
+/* The message may hold what an image does; of its control characters `keep` stay. */
+static void print_message(const char *prefix, const char *message, const char *keep)
 {
+	cleanup(cleanup_free) char *text = escape_text(message, keep);
+
 	fflush(stdout);
-	fprintf(stderr, "%s%s%s\n", prefix ? prefix : "", prefix ? ": " : "", message);
+	fprintf(stderr, "%s%s%s\n", prefix ? prefix : "", prefix ? ": " : "",
+		text ? text : "not enough memory");
 	fflush(stderr);
 }
 
@@ -83,6 +89,7 @@ int main_report(lua_State *L, int status, bool prefix)
 {
 	int code = EXIT_FAILURE;
 	const char *name = prefix ? progname : NULL;
+	const char *keep = "\n\t"; /* of a traceback */
 
 	if (status == LUA_OK)
 		return EXIT_SUCCESS;
@@ -95,10 +102,11 @@ int main_report(lua_State *L, int status, bool prefix)
 		luaL_tolstring(L, -1, NULL);
 		lua_remove(L, -2);
 		name = prefix ? "banger-lua" : NULL;
+		keep = "";
 	}
 	/* Whoever closed the pipe has seen enough: other tools say nothing then either. */
 	if (lua_isstring(L, -1) && code != 128 + SIGPIPE)
-		print_message(name, lua_tostring(L, -1));
+		print_message(name, lua_tostring(L, -1), keep);
 	lua_pop(L, 1);
 	return code;
 }
@@ -570,7 +578,7 @@ int main(int argc, char **argv)
 	}
 	L = luaL_newstate();
 	if (!L) {
-		print_message(progname, "cannot create state: not enough memory");
+		print_message(progname, "cannot create state: not enough memory", "");
 		return EXIT_FAILURE;
 	}
 	return run_process(L, &process);

@@ -2,6 +2,7 @@
 ---host knows besides (the superblock, the record of pull) is passed in.
 local console = require "banger.check.console"
 local core = require "banger.core"
+local escape = require("banger.text").escape
 local files = require "banger.check.files"
 local filesystem = require "banger.check.filesystem"
 local fstab = require "banger.check.fstab"
@@ -236,10 +237,7 @@ end
 ---@param finding banger.finding
 ---@return string
 function M.line(finding)
-  local text = ("%s: %s: %s; %s"):format(finding.level, finding.id, finding.message, finding.remedy)
-  return (text:gsub("[%c\127]", function(char)
-    return ("\\x%02x"):format(char:byte())
-  end))
+  return escape(("%s: %s: %s; %s"):format(finding.level, finding.id, finding.message, finding.remedy))
 end
 
 return M

@@ -6,20 +6,21 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/escape.h"
 
-/* Copy text into the message with control characters escaped. */
+/* Copy text into the message, escaped; no escape is cut in two. */
 static void put_line(struct err *err, const char *text)
 {
 	static const char more[] = "...";
 	size_t n = 0, room = sizeof(err->msg) - sizeof(more);
+	struct escape next;
 
-	for (; *text && n + 4 < room; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c == 0x7f)
-			n += (size_t)snprintf(err->msg + n, 5, "\\x%02x", c);
-		else
-			err->msg[n++] = (char)c;
+	for (; *text; text += next.taken) {
+		escape_next(&next, text);
+		if (n + next.len >= room)
+			break;
+		memcpy(err->msg + n, next.out, next.len);
+		n += next.len;
 	}
 	memcpy(err->msg + n, *text ? more : "", *text ? sizeof(more) : 1);
 }

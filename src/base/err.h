@@ -32,9 +32,9 @@ struct err {
 	char msg[1536];
 };
 
-/* Fill `err` and return -1. Control characters of the formatted text are
- * written as \xNN, so a message is one line whatever a name holds; what does
- * not fit ends in "...". `err` may not be NULL. */
+/* Fill `err` and return -1. The formatted text is escaped as base/escape.h has
+ * it, so a message is one line that is harmless to a terminal, whatever a name
+ * holds; what does not fit ends in "...". `err` may not be NULL. */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 

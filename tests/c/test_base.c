@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "base/publish.h"
@@ -40,13 +41,88 @@ static void message_is_one_line_whatever_a_name_holds(void **state)
 	assert_string_equal(err.msg, "open a\\x0ab\\x09c\\x0d\\x1b[31m\\x7f\\x01");
 }
 
-static void message_keeps_bytes_of_other_languages(void **state)
+static void message_keeps_other_languages(void **state)
 {
+	static const char *const texts[] = {"gr\u00fc\u00df", "\u4f60\u597d", "\U0001f600",
+		"\u00a0\u07ff\u0800\ud7ff\ue000\ufffd", "\U00010000\U0010ffff", "a\\b"};
 	struct err err;
 
 	(void)state;
-	err_set(&err, ERR_IO, "%s", "gr\xc3\xbc\xc3\x9f \xff\x80");
-	assert_string_equal(err.msg, "gr\xc3\xbc\xc3\x9f \xff\x80");
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		err_set(&err, ERR_IO, "%s", texts[i]);
+		assert_string_equal(err.msg, texts[i]);
+	}
+}
+
+static void message_is_harmless_to_a_terminal(void **state)
+{
+	static const struct {
+		const char *text, *message;
+	} rows[] = {
+		{"\xc2\x80\xc2\x9b"
+		 "31m\xc2\x9f",
+			"\\xc2\\x80\\xc2\\x9b31m\\xc2\\x9f"},
+		{"gpj.\u202eexe\u202a", "gpj.\\xe2\\x80\\xaeexe\\xe2\\x80\\xaa"},
+		{"\u2066\u2069", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9"},
+		{"\u200e\u200f", "\\xe2\\x80\\x8e\\xe2\\x80\\x8f"},
+		{"\u2028\u2029\ufeff", "\\xe2\\x80\\xa8\\xe2\\x80\\xa9\\xef\\xbb\\xbf"},
+		{"x\x9b"
+		 "31m\xff",
+			"x\\x9b31m\\xff"},
+		/* No UTF-8: too long a form, a surrogate, too large, cut short. */
+		{"\xc0\x9b", "\\xc0\\x9b"},
+		{"\xc1\xbf", "\\xc1\\xbf"},
+		{"\xe0\x82\x9b", "\\xe0\\x82\\x9b"},
+		{"\xf0\x80\x82\x9b", "\\xf0\\x80\\x82\\x9b"},
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+		{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
+		{"\xf5\x80\x80\x80", "\\xf5\\x80\\x80\\x80"},
+		{"\xe2\x80", "\\xe2\\x80"},
+		{"\xc3(", "\\xc3("},
+		{"\xf0\x9f\x98\u00fc", "\\xf0\\x9f\\x98\u00fc"},
+	};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		err_set(&err, ERR_IO, "%s", rows[i].text);
+		assert_string_equal(err.msg, rows[i].message);
+		err_prefix(&err, "p");
+		assert_string_equal(err.msg + 3, rows[i].message);
+	}
+}
+
+static void long_message_ends_in_a_whole_character(void **state)
+{
+	struct err err;
+	char text[4096];
+
+	(void)state;
+	for (size_t shift = 0; shift < 4; shift++) {
+		const char *dots;
+		size_t n = shift;
+
+		memset(text, 'x', shift);
+		for (; n + 4 < sizeof(text); n += 4)
+			memcpy(text + n, "\U0001f600", 4);
+		text[n] = '\0';
+		err_set(&err, ERR_IO, "%s", text);
+		dots = strstr(err.msg, "...");
+		assert_non_null(dots);
+		assert_memory_equal(dots - 4, "\U0001f600", 4);
+	}
+}
+
+static void escaped_text_keeps_what_is_to_be_kept(void **state)
+{
+	cleanup(cleanup_free) char *all = escape_text("a\n\tb\xc2\x9b\x1b\n", "");
+	cleanup(cleanup_free) char *lines = escape_text("a\n\tb\xc2\x9b\x1b\n", "\n\t");
+	cleanup(cleanup_free) char *empty = escape_text("", "\n");
+
+	(void)state;
+	assert_string_equal(all, "a\\x0a\\x09b\\xc2\\x9b\\x1b\\x0a");
+	assert_string_equal(lines, "a\n\tb\\xc2\\x9b\\x1b\n");
+	assert_string_equal(empty, "");
 }
 
 static void long_message_ends_in_dots(void **state)
@@ -733,7 +809,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(error_carries_code_and_text),
 		cmocka_unit_test(message_is_one_line_whatever_a_name_holds),
-		cmocka_unit_test(message_keeps_bytes_of_other_languages),
+		cmocka_unit_test(message_keeps_other_languages),
+		cmocka_unit_test(message_is_harmless_to_a_terminal),
+		cmocka_unit_test(long_message_ends_in_a_whole_character),
+		cmocka_unit_test(escaped_text_keeps_what_is_to_be_kept),
 		cmocka_unit_test(long_message_ends_in_dots),
 		cmocka_unit_test(message_that_just_fits_is_whole),
 		cmocka_unit_test(errno_says_what_kind_of_error),

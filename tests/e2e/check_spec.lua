@@ -101,8 +101,8 @@ describe("check", function()
   end)
 
   it("shows no control characters of an image", function()
-    local got = run(make { path = "/sbin/init", type = "symlink", target = "/\27[31m\n\127x" })
-    assert.equal("error: dangling-init: /sbin/init is a link to /\\x1b[31m\\x0a\\x7fx, which is not there; "
+    local got = run(make { path = "/sbin/init", type = "symlink", target = "/\27[31m\n\127\u{9b}x" })
+    assert.equal("error: dangling-init: /sbin/init is a link to /\\x1B[31m\\n\\x7F\\u{9B}x, which is not there; "
       .. "install what it links to, or pull with --init naming a program that is there\n", got.out)
   end)
 

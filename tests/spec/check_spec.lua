@@ -229,7 +229,7 @@ describe("an init that is a script", function()
   it("lacks its interpreter", function()
     finds({ "error: missing-interpreter: /sbin/init needs /bin/bash, which is not there; add the package that has it" },
       { script "#!/bin/bash\n" })
-    finds({ "error: missing-interpreter: /sbin/init has the line '#!/bin/sh\\x0d', which ends in a carriage return; "
+    finds({ "error: missing-interpreter: /sbin/init has the line '#!/bin/sh\\r', which ends in a carriage return; "
       .. "save it with the line ends of Unix" }, { script "#!/bin/sh\r\n", program "/bin/sh" })
     finds({ "error: missing-interpreter: /sbin/init needs python3, which is not in "
       .. "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; add the package that has it" },
@@ -764,7 +764,7 @@ describe("fstab", function()
     warns("PARTUUID=1-2 /boot vfat", "/boot on PARTUUID=1-2, and the disk has no partitions")
     warns("UUID=1-2 none swap sw", "swap on UUID=1-2, which is another file system, and this one is " .. UUID)
     warns("/swapfile none swap sw", "swap on /swapfile, which is not in the image")
-    warns("/dev/\27[31m /x ext4", "/x on /dev/\\x1b[31m, which the machine does not have")
+    warns("/dev/\27[31m\u{9b}x\u{202e}\xff /x ext4", "/x on /dev/\\x1B[31m\\u{9B}x\\u{202E}\\xFF, which the machine does not have")
   end)
 
   it("keeps systemd from coming up", function()
@@ -928,7 +928,7 @@ describe("e2fsck", function()
       ["Inode 12 ref count is 7, should be 1.  Fix? no\n\nmore\n"] = "Inode 12 ref count is 7, should be 1",
       ["Entry 'x' in / (2) has deleted/unused inode 14.  Clear? no\n"] = "Entry 'x' in / (2) has deleted/unused inode 14",
       ["Free blocks count wrong (24210, counted=24209).\nFix? no\n"] = "Free blocks count wrong (24210, counted=24209)",
-      ["Inode 9 has a bad\27 name.  Clear inode? no\n"] = "Inode 9 has a bad\\x1b name",
+      ["Inode 9 has a bad\27 name.  Clear inode? no\n"] = "Inode 9 has a bad\\x1B name",
       [""] = "it does not say why",
     } do
       assert.same({ ("error: fsck: e2fsck finds errors: %s; run e2fsck -fy on it"):format(told) },

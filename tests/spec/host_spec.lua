@@ -297,6 +297,15 @@ describe("beyond lua:", function()
 
   it("they are one line whatever they name", function()
     fails([[lua -e 'require "banger".error("io", "open a\nb\27[1m")']], 1, "banger-lua: open a\\x0ab\\x1b[1m\n")
+    fails([[lua -e 'require "banger".error("io", "a\u{9b}31m\u{202e}b\xff \u{fc}")']], 1,
+      "banger-lua: a\\xc2\\x9b31m\\xe2\\x80\\xaeb\\xff \u{fc}\n")
+    fails([[lua -e 'local _, e = pcall(require "banger".error, "io", "x") e.message = "a\n\u{9b}b" error(e)']], 1,
+      "banger-lua: a\\x0a\\xc2\\x9bb\n")
+  end)
+
+  it("tracebacks do nothing to a terminal, whatever they name", function()
+    local err = run("ours", [[lua -e 'error("a\tb\n\27[31m\u{9b}c\u{202e}d\r\u{fc}", 0)']]).err
+    assert.equal("lua: a\tb\n\\x1b[31m\\xc2\\x9bc\\xe2\\x80\\xaed\\x0d\u{fc}\nstack traceback:", err:match "^.-traceback:")
   end)
 
   it("they are for scripts to catch", function()
