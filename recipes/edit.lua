@@ -24,13 +24,6 @@ local options = cli.parse(parser, { ... })
 
 if inspect.kind(options.image) ~= "image" then
   banger.error("usage", ("%s is no file; only an ext4 image can be edited"):format(options.image))
-elseif not options.path:find "^/" or options.path:find "/$" then
-  banger.error("usage", ("'%s' is no path of a file in the image, from / on"):format(options.path))
-end
-
-local function variable(name)
-  local value = os.getenv(name)
-  return value ~= "" and value or nil
 end
 
 local function note(...)
@@ -40,7 +33,7 @@ local function note(...)
 end
 
 local result = edit.edit(options.image, options.path, {
-  editor = options.editor or variable "VISUAL" or variable "EDITOR" or "vi",
+  editor = options.editor,
   create = options.create,
   note = function(message)
     note("%s", text.escape(message))
@@ -51,4 +44,4 @@ if options.json then
   text.put(object, "path", result.path)
   return cli.write(json.encode(object), "\n")
 end
-note("%s: %s", text.escape(result.path), result.changed and ("changed, %s"):format(text.count(result.size, "byte")) or "unchanged")
+note("%s", edit.summary(result))

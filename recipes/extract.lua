@@ -7,7 +7,6 @@ local cli = require "banger.cli"
 local extract = require "banger.inspect.extract"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
-local size = require "banger.size"
 local text = require "banger.inspect.text"
 
 local parser = argparse("banger-lua extract", "Put a file of an image, or a directory with all below it, on this machine.")
@@ -45,6 +44,5 @@ if not options.quiet then
   for _, line in ipairs(extract.losses(result)) do
     cli.note("%s", line)
   end
-  cli.note("%s: %s in %s, %s", text.escape(result.path), size.format(result.bytes), text.count(result.files, "file"),
-    text.count(result.directories, "directory", "directories"))
+  cli.note("%s", extract.summary(result))
 end

@@ -4,13 +4,11 @@
 --     banger-lua layers docker.io/library/nginx:1.27
 --     banger-lua layers --max-wasted 5% --min-efficiency 0.95 oci:app:latest    # for CI
 local argparse = require "argparse"
-local banger = require "banger"
 local cli = require "banger.cli"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
 local layers = require "banger.inspect.layers"
 local size = require "banger.size"
-local source = require "banger.source"
 local text = require "banger.inspect.text"
 
 -- Bytes, or a part of all.
@@ -45,8 +43,6 @@ local function count(given)
   return number
 end
 
-local WORST = 10
-
 local parser = argparse("banger-lua layers", "Say what each layer of an image adds, changes, removes and wastes.")
 inspect.target(parser)
 parser:flag("--files", "List what each layer adds (+), changes (~) and removes (-).")
@@ -59,41 +55,9 @@ parser:epilog("Wasted are bytes that one layer brings and a later one replaces o
   .. "bytes that a layer has under it (0 where one removes it) to all of them. Directories that a layer only lists again are no change.")
 local options = cli.parse(parser, { ... })
 
-if inspect.kind(options.target) == "image" then
-  banger.error("usage", ("%s is an ext4 image, which has no layers; name the reference it was made of"):format(options.target))
-end
-local shown <close> = inspect.progress(options)
-local image = source.resolve(options.target, inspect.source_options(options, shown))
-local analysis, rootfs = layers.analyse(image, shown, { changes = options.files })
-rootfs:close()
-
-local function percent(part, whole)
-  return whole > 0 and part * 100 / whole or 0
-end
-
-local SIGNS = { added = "+", changed = "~", removed = "-" }
-
-local function write_table()
-  local form = "%3s  %10s  %10s  %8s  %8s  %8s  %10s  %s\n"
-  cli.write(form:format("#", "compressed", "bytes", "added", "changed", "removed", "wasted", "created by"))
-  for i, layer in ipairs(analysis.layers) do
-    local made = text.escape((layer.created_by or "-"):gsub("%s+", " "))
-    cli.write(form:format(i, size.format(layer.size), size.format(layer.bytes), layer.added.count, layer.changed.count,
-      layer.removed.count, size.format(layer.wasted), #made > 60 and made:sub(1, 57) .. "..." or made))
-    for _, change in ipairs(layer.files or {}) do
-      cli.write(("     %s %10s  %s\n"):format(SIGNS[change.kind], size.format(change.size), text.escape(change.path)))
-    end
-  end
-end
-
-local function write_waste()
-  cli.write(("\nwasted %s of %s (%.1f %%), efficiency %.4f\n"):format(size.format(analysis.wasted_bytes), size.format(analysis.bytes),
-    percent(analysis.wasted_bytes, analysis.bytes), analysis.efficiency))
-  for i = 1, math.min(options.worst or WORST, #analysis.wasted) do
-    local waste = analysis.wasted[i]
-    cli.write(("%10s  %s (layers %s)\n"):format(size.format(waste.bytes), text.escape(waste.path), table.concat(waste.layers, ", ")))
-  end
-end
+local handle <close> = inspect.open(options.target, options)
+local analysis = layers.of(handle, { files = options.files })
+local image = handle.image
 
 local function object()
   for _, layer in ipairs(analysis.layers) do
@@ -102,7 +66,7 @@ local function object()
     end
   end
   local worst = {}
-  for i = 1, math.min(options.worst or WORST, #analysis.wasted) do
+  for i = 1, math.min(options.worst or layers.WORST, #analysis.wasted) do
     worst[i] = analysis.wasted[i]
     text.put(worst[i], "path", worst[i].path)
   end
@@ -115,8 +79,7 @@ end
 if options.json then
   cli.write(json.encode(object()), "\n")
 else
-  write_table()
-  write_waste()
+  layers.write(analysis, options, cli.write)
 end
 
 local failed = false
@@ -127,9 +90,9 @@ end
 
 local most = options.max_wasted
 if most and (most.bytes and analysis.wasted_bytes > most.bytes
-  or most.percent and percent(analysis.wasted_bytes, analysis.bytes) > most.percent) then
+  or most.percent and layers.percent(analysis) > most.percent) then
   fail("%s: %s (%.1f %%) are wasted, more than --max-wasted %s", options.target, size.format(analysis.wasted_bytes),
-    percent(analysis.wasted_bytes, analysis.bytes), most.given)
+    layers.percent(analysis), most.given)
 end
 if options.min_efficiency and analysis.efficiency < options.min_efficiency then
   fail("%s: the efficiency is %.4f, less than --min-efficiency %g", options.target, analysis.efficiency, options.min_efficiency)

@@ -8,16 +8,12 @@
 local argparse = require "argparse"
 local banger = require "banger"
 local cli = require "banger.cli"
-local guest = require "banger.guest"
-local image_file = require "banger.inspect.image_file"
-local image_recipe = require "banger.image_recipe"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
-local layers = require "banger.inspect.layers"
 local models = require "banger.html.model"
+local report = require "banger.inspect.report"
 local report_html = require "banger.report_html"
 local size = require "banger.size"
-local source = require "banger.source"
 
 local parser = argparse("banger-lua report", "Make a page of HTML to look at what takes the space in an image.")
 inspect.target(parser)
@@ -38,42 +34,9 @@ if output and output ~= "-" then
   models.check_output(output)
 end
 
--- 2. What is known of the image. What pull would add is found out as pull does, with the image recipes
---    that are for this reference; the tree that they change is not kept.
-local function plan_for(image, rootfs)
-  local function inject(entries)
-    banger.inject(rootfs, entries)
-  end
-  local recipes = image_recipe.load(options.target, {
-    only_named = options.no_image_recipes, globals = cli.recipe_globals(banger),
-  })
-  local build = { image = image, recipes = recipes, settings = recipes:settings() }
-  recipes:call("after_resolve", build)
-  recipes:call("after_flatten", rootfs, build)
-  build.settings = recipes:settings()
-  recipes:close()
-  local files = recipes:put_files(rootfs, inject)
-  build.guest = guest.prepare(rootfs, image_recipe.config(image.config, build.settings), build.settings)
-  recipes:extend(rootfs, build)
-  recipes:change_plan(rootfs, build)
-  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
-  return build.guest
-end
-
-local function reference()
-  local shown <close> = inspect.progress(options)
-  local image = source.resolve(options.target, inspect.source_options(options, shown))
-  local analysis, rootfs <close> = layers.analyse(image, shown, { files = true })
-  return models.reference(image, analysis, plan_for(image, rootfs))
-end
-
-local function finished_image()
-  local tree <close> = inspect.open(options.target, options)
-  return models.image(image_file.read(options.target), tree)
-end
-
-local model = inspect.kind(options.target) == "image" and finished_image() or reference()
-model.title = options.title or model.title
+-- 2. What is known of the image.
+local tree <close> = inspect.open(options.target, options)
+local model = report.model(tree, options)
 
 -- 3. Write it.
 if options.json then

@@ -125,17 +125,19 @@ function M.flatten(image, shown, last, each)
 end
 
 local function open_reference(target, options)
+  local function progress_shown()
+    return M.progress(options)
+  end
   local image
   do
-    local shown <close> = M.progress(options)
+    local shown <close> = progress_shown()
     image = source.resolve(target, M.source_options(options, shown))
   end
   local layer = options.layer
   if layer and layer > #image.layers then
     banger.error("usage", ("%s has %s: there is no layer %d"):format(target, text.count(#image.layers, "layer"), layer))
   end
-  return handles.new(target, image, function()
-    local shown <close> = M.progress(options)
+  return handles.new(target, image, progress_shown, function(shown)
     if not layer then
       return (M.flatten(image, shown))
     end
@@ -181,6 +183,23 @@ function M.name(tree)
     return tree.name
   end
   return tree.path and tree:path() or "the image"
+end
+
+---A reference that is looked into, and nothing else.
+---@param tree banger.tree
+---@return banger.inspect.handle
+---@example
+---```lua
+---local image = inspect.reference(tree).image
+---```
+---Raises `usage`: an image and a rootfs have no layers that could be told apart.
+function M.reference(tree)
+  if handles.is(tree) then
+    return tree
+  elseif tree.path then
+    banger.error("usage", ("%s is an ext4 image, which has no layers; name the reference it was made of"):format(tree:path()))
+  end
+  banger.error("usage", "a rootfs does not keep its layers apart; banger.inspect(REFERENCE) does")
 end
 
 ---What is at a path of a tree.
@@ -233,7 +252,7 @@ local KNOWN = {
 ---```
 ---Raises `usage`; what `open` does.
 function M.for_scripts(target, options)
-  local given = { quiet = true }
+  local given = { quiet = true, whiteouts = true }
   for name, value in pairs(arguments.options("inspect", options, KNOWN)) do
     given[name] = value
   end

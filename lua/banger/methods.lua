@@ -2,7 +2,7 @@
 ---of them is called; `banger.inspect.methods` has and documents them.
 local M = {}
 
-local NAMES = { "cat", "find", "ls", "tree" }
+local NAMES = { "cat", "edit", "extract", "find", "inspect", "layers", "ls", "report", "tree" }
 
 for _, name in ipairs(NAMES) do
   M[name] = function(...)

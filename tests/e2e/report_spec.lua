@@ -126,9 +126,9 @@ describe("what is written", function()
     assert.equal("symbolic link\n", sh.check(sh.line("stat", "-c", "%F", link)))
     assert.equal("", sh.check(sh.line("find", dir, "-name", "*.html.*")))
     for _, case in ipairs {
-      { image, ("-o: %s is there and is no page of HTML: name another file, or remove it"):format(image) },
-      { dir, ("-o: %s is a directory: name a file in it"):format(dir) },
-      { dir .. "/a/b.html", ("-o: %s/a/b.html: there is no directory %s/a"):format(dir, dir) },
+      { image, ("%s is there and is no page of HTML: name another file, or remove it"):format(image) },
+      { dir, ("%s is a directory: name a file in it"):format(dir) },
+      { dir .. "/a/b.html", ("%s/a/b.html: there is no directory %s/a"):format(dir, dir) },
     } do
       local refused = run { "report", image, "-o", case[1] }
       assert.equal("banger-lua: " .. case[2] .. "\n", refused.err)

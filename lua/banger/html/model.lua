@@ -267,11 +267,11 @@ end
 function M.check_output(path)
   local there, dir = core.host.stat(path), path:match "^(.+)/[^/]*$" or path:find "^/" and "/" or "."
   if there and there.type == "dir" then
-    core.error("usage", ("-o: %s is a directory: name a file in it"):format(path))
+    core.error("usage", ("%s is a directory: name a file in it"):format(path))
   elseif there and there.type == "file" and not begins_as_page(path) then
-    core.error("usage", ("-o: %s is there and is no page of HTML: name another file, or remove it"):format(path))
+    core.error("usage", ("%s is there and is no page of HTML: name another file, or remove it"):format(path))
   elseif not there and not core.host.stat(dir) then
-    core.error("not_found", ("-o: %s: there is no directory %s"):format(path, dir))
+    core.error("not_found", ("%s: there is no directory %s"):format(path, dir))
   end
 end
 

@@ -2,6 +2,7 @@
 ---gets its name when all is in it. So no link of the image is ever followed, and what is
 ---there appears whole or not at all.
 local banger = require "banger"
+local size = require "banger.size"
 local sorted = require "banger.sorted"
 local text = require "banger.inspect.text"
 
@@ -373,6 +374,18 @@ function M.losses(result)
     say("not kept: the owner %s (%s)", name_some(lost.owners, owner_name), ROOT_ONLY)
   end
   return lines
+end
+
+---What was put on this machine, in a line.
+---@param result banger.inspect.extracted
+---@return string
+---@example
+---```lua
+---print(extract.summary(result))
+---```
+function M.summary(result)
+  return ("%s: %s in %s, %s"):format(text.escape(result.path), size.format(result.bytes), text.count(result.files, "file"),
+    text.count(result.directories, "directory", "directories"))
 end
 
 return M

@@ -8,6 +8,7 @@ local M = {}
 ---@class banger.inspect.handle: banger.tree # closed by <close> or `:close()`
 ---@field name string # the reference as it was given
 ---@field image banger.image
+---@field progress fun(): banger.progress # a new one, to be closed, for what fetches layers
 local Handle = {}
 for name, method in pairs(methods) do
   Handle[name] = method
@@ -17,7 +18,10 @@ local function tree_of(self)
   if self.closed then
     banger.error("usage", ("%s is closed"):format(self.name))
   end
-  self.opened = self.opened or self.make()
+  if not self.opened then
+    local shown <close> = self.progress()
+    self.opened = self.make(shown)
+  end
   return self.opened
 end
 
@@ -51,14 +55,15 @@ end
 
 ---@param name string # the reference as it was given
 ---@param image banger.image
----@param make fun(): banger.tree # puts the layers there; called once, when they are needed
+---@param progress fun(): banger.progress # to be closed; for what fetches layers
+---@param make fun(shown: banger.progress): banger.tree # puts the layers there; called once, when they are needed
 ---@return banger.inspect.handle
 ---@example
 ---```lua
----local handle <close> = handles.new(ref, image, function() return inspect.flatten(image, shown) end)
+---local handle <close> = handles.new(ref, image, new_progress, function(shown) return inspect.flatten(image, shown) end)
 ---```
-function M.new(name, image, make)
-  return setmetatable({ name = name, image = image, make = make }, META)
+function M.new(name, image, progress, make)
+  return setmetatable({ name = name, image = image, progress = progress, make = make }, META)
 end
 
 ---Whether a value is such a handle.

@@ -81,7 +81,14 @@ function M.record(tree)
   }
 end
 
-local function count_content(tree)
+---What is in a tree.
+---@param tree banger.tree
+---@return { bytes: integer, file: integer, dir: integer, symlink: integer, other: integer } # as in `banger.inspect.image_file`
+---@example
+---```lua
+---print(image_file.content(rootfs).bytes)
+---```
+function M.content(tree)
   local content, seen = { bytes = 0, file = 0, dir = 0, symlink = 0, other = 0 }, {}
   for _, st in tree:walk() do
     local kind = content[st.type] and st.type or "other"
@@ -111,7 +118,7 @@ end
 ---Raises `not_found`, `ext4`, `io`.
 function M.read(path)
   local tree <close> = banger.open(path)
-  return { path = path, superblock = read_superblock(path), usage = tree:df(), content = count_content(tree), record = M.record(tree) }
+  return { path = path, superblock = read_superblock(path), usage = tree:df(), content = M.content(tree), record = M.record(tree) }
 end
 
 return M

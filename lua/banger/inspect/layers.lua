@@ -3,6 +3,8 @@
 ---walked in between; what is remembered of it is a few numbers a path.
 local inspect = require "banger.inspect"
 local reference = require "banger.inspect.reference"
+local size_text = require "banger.size"
+local text = require "banger.inspect.text"
 
 local M = {}
 
@@ -323,6 +325,69 @@ function M.analyse(image, shown, options)
     layers = state.layers, wasted = wasted, efficiency = efficiency, bytes = state.bytes, wasted_bytes = state.wasted_bytes,
     final_bytes = state.bytes - state.wasted_bytes, files = options.files and state:files(rootfs) or nil,
   }, rootfs
+end
+
+---What each layer of a reference does; see `analyse`.
+---@param tree banger.inspect.handle
+---@param options? { files?: boolean } # files: list what each layer does
+---@return banger.inspect.analysis
+---@example
+---```lua
+---print(layers.of(banger.inspect "nginx").efficiency)
+---```
+---Raises `usage` for what is no reference; what `banger.flatten_layer` does.
+function M.of(tree, options)
+  local handle = inspect.reference(tree)
+  local shown <close> = handle.progress()
+  local analysis, rootfs = M.analyse(handle.image, shown, { changes = options and options.files })
+  rootfs:close()
+  return analysis
+end
+
+---How much of an image is wasted.
+---@param analysis banger.inspect.analysis
+---@return number # 0 to 100
+---@example
+---```lua
+---layers.percent { wasted_bytes = 1, bytes = 4 }  --> 25.0
+---```
+function M.percent(analysis)
+  return analysis.bytes > 0 and analysis.wasted_bytes * 100 / analysis.bytes or 0
+end
+
+M.WORST = 10 -- of the paths that waste most, so many are printed unless told otherwise
+
+local SIGNS = { added = "+", changed = "~", removed = "-" }
+local ROW = "%3s  %10s  %10s  %8s  %8s  %8s  %10s  %s\n"
+
+local function write_layer(i, layer, out)
+  local made = text.escape((layer.created_by or "-"):gsub("%s+", " "))
+  out(ROW:format(i, size_text.format(layer.size), size_text.format(layer.bytes), layer.added.count, layer.changed.count,
+    layer.removed.count, size_text.format(layer.wasted), #made > 60 and made:sub(1, 57) .. "..." or made))
+  for _, change in ipairs(layer.files or {}) do
+    out(("     %s %10s  %s\n"):format(SIGNS[change.kind], size_text.format(change.size), text.escape(change.path)))
+  end
+end
+
+---Print what was found: a table of the layers, and what is wasted.
+---@param analysis banger.inspect.analysis
+---@param options { worst?: integer } # how many of the paths that waste most
+---@param out fun(...: string) # called for each line
+---@example
+---```lua
+---layers.write(analysis, { worst = 3 }, io.write)
+---```
+function M.write(analysis, options, out)
+  out(ROW:format("#", "compressed", "bytes", "added", "changed", "removed", "wasted", "created by"))
+  for i, layer in ipairs(analysis.layers) do
+    write_layer(i, layer, out)
+  end
+  out(("\nwasted %s of %s (%.1f %%), efficiency %.4f\n"):format(size_text.format(analysis.wasted_bytes), size_text.format(analysis.bytes),
+    M.percent(analysis), analysis.efficiency))
+  for i = 1, math.min(options.worst or M.WORST, #analysis.wasted) do
+    local waste = analysis.wasted[i]
+    out(("%10s  %s (layers %s)\n"):format(size_text.format(waste.bytes), text.escape(waste.path), table.concat(waste.layers, ", ")))
+  end
 end
 
 return M

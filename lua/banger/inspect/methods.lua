@@ -3,9 +3,17 @@
 local arguments = require "banger.inspect.arguments"
 local banger = require "banger"
 local cat = require "banger.inspect.cat"
+local cli = require "banger.cli"
+local edit = require "banger.inspect.edit"
+local extract = require "banger.inspect.extract"
 local find = require "banger.inspect.find"
+local handles = require "banger.inspect.handle"
+local inspect = require "banger.inspect"
+local layers = require "banger.inspect.layers"
 local ls = require "banger.inspect.ls"
 local result = require "banger.inspect.result"
+local size = require "banger.size"
+local summary = require "banger.inspect.summary"
 local text = require "banger.inspect.text"
 local trees = require "banger.inspect.tree"
 
@@ -137,6 +145,126 @@ function Tree:tree(path, options)
       draw(entry, ends[entry])
     end
     out("\n", trees.summary(counts, options), "\n")
+  end)
+end
+
+local EXTRACT = { force = "boolean", owner = "boolean" }
+
+---Put a file, or a directory with all below it, on this machine: whole or not at all. No link of
+---the image is followed on the way.
+---@param path string # a link itself, unless it ends in a slash
+---@param dest string # the name it gets, or a directory that is there
+---@param options? banger.inspect.extract_options
+---@return banger.inspect.extracted # prints what is there now, and what could not be kept
+---@example
+---```lua
+---image:extract("/etc/nginx", "nginx-conf")
+---```
+---Raises `usage` (something is there; a device), `not_found`, `io`, `no_space`, `ext4`.
+function Tree:extract(path, dest, options)
+  options = arguments.options("extract", options, EXTRACT)
+  dest = arguments.text("extract", "destination", dest)
+  local top = inspect.stat(self, arguments.text("extract", "path", path), path:find "/$" ~= nil)
+  local extracted = extract.extract(self, top, dest, options)
+  return result.new(extracted, function(out)
+    for _, line in ipairs(extract.losses(extracted)) do
+      out(line, "\n")
+    end
+    out(extract.summary(extracted), "\n")
+  end)
+end
+
+---Say what it is. Of an image: the file system, and what went into it; of a reference: manifest,
+---config, platforms, layers and history; of a rootfs: how much is in it.
+---@return banger.inspect.summary_of_image|banger.inspect.summary_of_reference|banger.inspect.summary_of_rootfs # by its `kind`; prints
+---  as `banger-lua inspect` does
+---@example
+---```lua
+---banger.open("out.ext4"):inspect().superblock.label
+---banger.inspect("nginx"):inspect().config.config.Cmd
+---```
+---Raises `not_found`, `digest`, `layer`, `network`, `ext4`, `io`.
+function Tree:inspect()
+  local found = summary.of(self)
+  return result.new(found, function(out)
+    summary.write(found, out)
+  end)
+end
+
+local LAYERS = { files = "boolean", worst = "integer" }
+
+---Say what each layer of a reference adds, changes, removes and wastes.
+---@param options? { files?: boolean, worst?: integer } # files: list what each layer does; worst: how many of the paths that waste
+---  most are printed, default 10
+---@return banger.inspect.analysis # prints as `banger-lua layers` does
+---@example
+---```lua
+---local found = banger.inspect("nginx"):layers()
+---print(found.efficiency, found.wasted[1].path)
+---```
+---Raises `usage` for an image and a rootfs, which have no layers; `digest`, `layer`, `network`.
+function Tree:layers(options)
+  options = arguments.options("layers", options, LAYERS)
+  local analysis = layers.of(self, options)
+  return result.new(analysis, function(out)
+    layers.write(analysis, options, out)
+  end)
+end
+
+local REPORT = { title = "string", no_image_recipes = "boolean" }
+
+---Make a page of HTML to look at what takes the space in an image or a reference.
+---@param output string # the page to write; an older page is replaced, nothing else
+---@param options? banger.inspect.report_options
+---@return { path: string, size: integer }
+---@example
+---```lua
+---banger.inspect("nginx"):report "nginx.html"
+---```
+---Raises `usage` (something else is there; a rootfs), `not_found`, `io`; what reading the image does.
+function Tree:report(output, options)
+  options = arguments.options("report", options, REPORT)
+  -- Much of the program, which nothing else here needs.
+  local report = require "banger.inspect.report"
+  local page = report.write(self, arguments.text("report", "output", output), options)
+  return result.new(page, function(out)
+    out(("%s: %s\n"):format(text.escape(page.path), size.format(page.size)))
+  end)
+end
+
+local EDIT = { create = "boolean" }
+
+---Change a file of an image or a rootfs, whole or not at all. Mode, owner and extended attributes
+---stay. In an image the time of modification becomes now, and this handle sees the change.
+---@param path string # links are followed
+---@param how? string|fun(content: string): string # an editor, such as "code --wait", which gets a copy; or what makes the new content
+---  of the old; default $VISUAL, $EDITOR or vi
+---@param options? { create?: boolean } # create: make the file where it is missing
+---@return banger.inspect.edited
+---@example
+---```lua
+---image:edit "/etc/hosts"
+---image:edit("/etc/hosts", function(content) return content .. "10.0.0.2 db\n" end)
+---```
+---Raises `not_found`, `usage` (no file, a reference), `io` (the editor failed), `no_space`, `ext4`.
+function Tree:edit(path, how, options)
+  options = arguments.options("edit", options, EDIT)
+  if handles.is(self) then
+    banger.error("usage", ("%s is a reference, of which nothing can be edited; pull it, and edit the image"):format(self.name))
+  elseif type(how) ~= "function" and type(how) ~= "string" and how ~= nil then
+    banger.error("usage", ("edit: an editor's name or a function is expected, not a %s"):format(type(how)))
+  end
+  local edited = edit.edit(self.path and self:path() or self, arguments.text("edit", "path", path), {
+    create = options.create, change = type(how) == "function" and how or nil, editor = type(how) == "string" and how or nil,
+    note = function(message)
+      cli.note("%s", text.escape(message))
+    end,
+  })
+  if self.path then
+    self:refresh()
+  end
+  return result.new(edited, function(out)
+    out(edit.summary(edited), "\n")
   end)
 end
 

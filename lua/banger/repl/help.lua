@@ -305,9 +305,9 @@ end
 
 local TOPICS = {
   { "Make an image", "fetch_blob rootfs flatten_layer inject mkext4" },
-  { "Look into one: image, rootfs and reference alike", "open inspect tree:ls tree:cat tree:find tree:tree tree:stat tree:list "
-    .. "tree:read tree:walk tree:exists tree:resolve tree:df" },
-  { "Change one that is finished", "inject debugfs_batch apply_ownership" },
+  { "Look into one: image, rootfs and reference alike", "open inspect tree:ls tree:cat tree:find tree:tree tree:extract "
+    .. "tree:inspect tree:layers tree:report tree:stat tree:list tree:read tree:walk tree:exists tree:resolve tree:df" },
+  { "Change one that is finished", "tree:edit inject debugfs_batch apply_ownership" },
   { "Where images come from", "source.resolve archive store http" },
   { "This machine", "host" },
   { "Machines that run, and have the agent", "agent.connect Agent:run Agent:put Agent:get" },

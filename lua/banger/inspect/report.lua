@@ -1,0 +1,83 @@
+---A page about an image, and what is known for it.
+local banger = require "banger"
+local cli = require "banger.cli"
+local guest = require "banger.guest"
+local handles = require "banger.inspect.handle"
+local image_file = require "banger.inspect.image_file"
+local image_recipe = require "banger.image_recipe"
+local layers = require "banger.inspect.layers"
+local models = require "banger.html.model"
+local report_html = require "banger.report_html"
+
+local M = {}
+
+---@class banger.inspect.report_options
+---@field title? string # what stands at its top; default: the image's name
+---@field no_image_recipes? boolean # of a reference: leave out what image recipes add to it
+
+-- What pull would add is found out as pull does, with the image recipes that are for this
+-- reference; the tree that they change is not kept.
+local function plan_for(handle, rootfs, options)
+  local function inject(entries)
+    banger.inject(rootfs, entries)
+  end
+  local image = handle.image
+  local recipes = image_recipe.load(handle.name, {
+    only_named = options.no_image_recipes, globals = cli.recipe_globals(banger),
+  })
+  local build = { image = image, recipes = recipes, settings = recipes:settings() }
+  recipes:call("after_resolve", build)
+  recipes:call("after_flatten", rootfs, build)
+  build.settings = recipes:settings()
+  recipes:close()
+  local files = recipes:put_files(rootfs, inject)
+  build.guest = guest.prepare(rootfs, image_recipe.config(image.config, build.settings), build.settings)
+  recipes:extend(rootfs, build)
+  recipes:change_plan(rootfs, build)
+  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
+  return build.guest
+end
+
+local function of_reference(handle, options)
+  local shown <close> = handle.progress()
+  local analysis, rootfs <close> = layers.analyse(handle.image, shown, { files = true })
+  return models.reference(handle.image, analysis, plan_for(handle, rootfs, options))
+end
+
+---What is known of an image.
+---@param tree banger.image_file|banger.inspect.handle
+---@param options? banger.inspect.report_options
+---@return banger.html.model
+---@example
+---```lua
+---local page = report_html.page(report.model(banger.inspect "nginx"))
+---```
+---Raises `usage` for a rootfs; what analysing layers or reading an image does.
+function M.model(tree, options)
+  options = options or {}
+  if not handles.is(tree) and not tree.path then
+    banger.error("usage", "a rootfs has no report yet; banger.mkext4 makes an image of it, which has")
+  end
+  local model = handles.is(tree) and of_reference(tree, options) or models.image(image_file.read(tree:path()), tree)
+  model.title = options.title or model.title
+  return model
+end
+
+---Write the page about an image.
+---@param tree banger.image_file|banger.inspect.handle
+---@param output string # an older page is replaced, nothing else
+---@param options? banger.inspect.report_options
+---@return { path: string, size: integer }
+---@example
+---```lua
+---report.write(banger.inspect "nginx", "nginx.html")
+---```
+---Raises `usage` (something else is there), `not_found`, `io`; what `report.model` does.
+function M.write(tree, output, options)
+  models.check_output(output)
+  local page = report_html.page(M.model(tree, options))
+  models.write(output, page)
+  return { path = output, size = #page }
+end
+
+return M
