@@ -41,7 +41,8 @@ local function load_file(path)
   if not core.host.stat(path) then
     return nil
   end
-  return assert(loadfile(path))
+  local recipe, message = loadfile(path)
+  return recipe or core.error("usage", message)
 end
 
 ---Load a recipe: the first directory of the path that has `name .. ".lua"`,
@@ -55,7 +56,7 @@ end
 ---local pull = recipe.load "pull"
 ---pull("oci:image:latest", "out.ext4")
 ---```
----Raises a `usage` error naming the places when there is no such recipe.
+---Raises a `usage` error: naming the places when there is no such recipe, the line when it does not parse.
 function M.load(name, ignore_environment)
   if name:find "^recipes/[%w_%-/]+%.lua$" then
     return core.embedded(name)

@@ -376,7 +376,9 @@ describe("recipes:", function()
   end)
 
   it("one that does not parse says where", function()
-    assert.matches("recipes/bad.lua:1: unexpected symbol near '='", run("ours", "lua bad").err)
+    for _, command in ipairs { "lua bad", "lua help bad" } do
+      assert.same({ out = "", err = "banger-lua: ./recipes/bad.lua:1: unexpected symbol near '='\n", code = 1 }, run("ours", command))
+    end
   end)
 end)
 
