@@ -677,8 +677,8 @@ describe("layers", function()
     local first = #PASSWD + #GROUP + 6 + 5000 + 12345 + 70000 + 1048576
     assert.same({ first, 1048576 + 6, 16, 0, first + 16, 1048582 }, { all.layers[1].bytes, all.layers[1].wasted, all.layers[2].bytes,
       all.layers[2].wasted, all.bytes, all.wasted_bytes })
-    assert.same({ { path = "/big", bytes = 1048576, total = 1048576, count = 2, layers = { 1, 2 } },
-      { path = "/etc/app.conf", bytes = 6, total = 18, count = 2, layers = { 1, 2 } } }, all.wasted)
+    assert.same({ { path = "/big", bytes = 1048576, total = 1048576, count = 2, layers = { 1, 2 }, hidden = { { layer = 1, bytes = 1048576 } } },
+      { path = "/etc/app.conf", bytes = 6, total = 18, count = 2, layers = { 1, 2 }, hidden = { { layer = 1, bytes = 6 } } } }, all.wasted)
     assert.near((first + 16 - 1048576 - 12) / (first + 16), all.efficiency, 1e-5)
     assert.matches("\nwasted 1%.0 MiB of 1%.1 MiB %(92%.3 %%%), efficiency 0%.0770\n"
       .. " *1%.0 MiB  /big %(layers 1, 2%)\n *6 B  /etc/app%.conf %(layers 1, 2%)\n$", got)

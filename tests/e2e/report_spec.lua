@@ -220,7 +220,7 @@ describe("in a browser", function()
       "/usr/lib/libbig.so, file", "/usr/lib/libsmall.so, file", "/usr/share, directory", "/usr/share/LibNotes.txt, file",
       "/var/cache, directory", "/var/cache/old.deb, hidden by a later layer #",
     }, seen[6])
-    assert.equal("1.7 MiB, 11 files", seen[7])
+    assert.equal("1.4 MiB, 11 files + 283.2 KiB hidden", seen[7])
     assert.same({ true, 0, 2 }, seen[8])
     assert.same({ "oci:", "1.4 MiB", "of 1.7 MiB in layers" }, seen[9])
     assert.same({ "1 ADD file:<i> in / = 761.7 KiB", "2 RUN make </code><b> = 665.0 KiB", "hidden by later layers = 283.2 KiB" }, seen[10])
@@ -310,7 +310,7 @@ describe("in a browser", function()
       "document.querySelector('#legend li:nth-child(1) .only').click()", settled(HERE),
       "for (const box of document.querySelectorAll('#legend input')) box.click()", settled "return document.getElementById('map').textContent",
       { "console" })
-    assert.equal("948.2 KiB, 6 files", seen[4])
+    assert.equal("665.0 KiB, 6 files + 283.2 KiB hidden", seen[4])
     assert.same({ "/etc, directory", "/etc/app.conf, file", "/etc/app.conf, hidden by a later layer #", "/odd, directory",
       "/odd/<!--<script>, file",
       "/odd/<, directory", "/odd/</script><script>window.hacked=1<, file", "/odd/<img src=x onerror=window.hacked=1>, file",
@@ -319,7 +319,7 @@ describe("in a browser", function()
     assert.equal("665.0 KiB, 6 files", seen[7])
     assert.equal("761.7 KiB, 5 files", seen[9])
     assert.same({ true, false, false }, seen[10])
-    assert.equal("1.7 MiB, 11 files", seen[12])
+    assert.equal("1.4 MiB, 11 files + 283.2 KiB hidden", seen[12])
     assert.equal("Nothing that is switched on has a size here.", seen[14])
     assert.same({}, seen[15])
   end)
@@ -350,11 +350,12 @@ describe("in a browser", function()
     local seen = browse(open(page .. "#/usr/lib"), ZOOMED, { "size", 390, 844 }, settled(WIDE), { "size", 800, 600 }, settled(WIDE),
       { "media", "dark" },
       "return getComputedStyle(document.body).backgroundColor", { "media", "light" }, "return getComputedStyle(document.body).backgroundColor",
-      "location.hash = '#/nowhere/%'", zoomed "/", "location.hash = '#/usr/nothing'", zoomed "/usr", { "console" })
+      "location.hash = '#/nowhere/%'", zoomed "/", "document.querySelector(\"#map [aria-label^='/usr,']\").click()", zoomed "/usr",
+      "history.back()", zoomed "/", "location.hash = '#/usr/nothing'", zoomed "/usr", { "console" })
     assert.equal("/usr/lib", seen[2])
     assert.same({ true, true }, { seen[4], seen[6] })
     assert.same({ "rgb(20, 22, 26)", "rgb(247, 247, 245)" }, { seen[8], seen[10] })
-    assert.same({}, seen[15])
+    assert.same({}, seen[19])
   end)
 
   it("is readable without scripts", function()
@@ -370,6 +371,65 @@ describe("in a browser", function()
     assert.same({ "What takes the space", "What was added", "About" }, seen[4])
     assert.equal("web.ext4", seen[5])
     assert.same({}, seen[6])
+  end)
+
+  it("gives what is hidden to the layer that brought it", function()
+    local layout, hidden = scratch:path "twice-hidden", scratch:fresh ".html"
+    oci.write(layout, { tag = "t", layers = {
+      { tar = tar.archive { tar.file("big", bytes(1000)) } }, { tar = tar.archive { tar.file("big", bytes(900000)) } },
+      { tar = tar.archive { tar.file(".wh.big", ""), tar.file("kept", bytes(300000)) } },
+    } })
+    assert.equal(0, run({ "report", "-q", "oci:" .. layout, "-o", hidden }).code)
+    local seen = browse(open(hidden), { "size", 1400, 900 }, settled "return [...document.querySelectorAll('#list .row')].map(b => b.title)",
+      { "console" })
+    assert.same({ "/big, hidden by a later layer, 878.9 KiB, 74.9 %, layer 2", "/kept, file, 293.0 KiB, 25.0 %, layer 3",
+      "/big, hidden by a later layer, 1000 B, < 0.1 %, layer 1" }, seen[3])
+    assert.same({}, seen[4])
+  end)
+
+  it("stays readable where an image has many layers, or is deep, or holds nothing", function()
+    local function report(name, layers)
+      local layout, path = scratch:path(name), scratch:fresh ".html"
+      for i, entries in ipairs(layers) do layers[i] = { tar = tar.archive(entries) } end
+      oci.write(layout, { tag = "t", layers = layers })
+      assert.equal(0, run({ "report", "-q", "oci:" .. layout, "-o", path }).code)
+      return path
+    end
+    local many, deep, dir = {}, {}, ""
+    for i = 1, 12 do many[i] = { tar.file("f" .. i, bytes(1000 * i)) } end
+    for i = 1, 30 do
+      dir = dir .. "d/"
+      deep[i] = tar.file(dir .. "f", bytes(1000 + i))
+    end
+    local seen = browse(open(report("many", many)), { "size", 1400, 900 },
+      settled "return ['#legend-title', '#legend .name'].flatMap(css => [...document.querySelectorAll(css)].map(n => n.textContent))",
+      open(report("deep", { deep }) .. "#" .. ("/d"):rep(20)),
+      settled "return [...document.querySelectorAll('#crumbs button')].map(b => b.textContent)",
+      "return [...document.querySelectorAll('#map .box')].length",
+      "document.querySelector('#crumbs li:nth-child(3) button').click()", settled(ZOOMED),
+      open(report("nothing", { {} })), settled "const map = document.getElementById('map'); return map.textContent + map.clientHeight",
+      { "console" })
+    assert.same({ "Layers, largest first", "layer 12", "layer 11", "layer 10" }, { table.unpack(seen[3], 1, 4) })
+    assert.same({ "/", "d", "…", "d", "d", "d", "d", "d", "d" }, seen[5])
+    assert.equal(10, seen[6]) -- of the ten that are left, each in the one before
+    assert.equal(("/d"):rep(14), seen[8])
+    assert.matches("^No file of this image has a size%.%d?%d$", seen[10])
+    assert.same({}, seen[11])
+  end)
+
+  it("can be printed: all of it, as wide as the paper", function()
+    local seen = browse(open(page), { "size", 718, 1000 }, { "media", "print" }, "dispatchEvent(new Event('beforeprint'))", settled [[
+      const map = document.getElementById('map'), right = [...map.querySelectorAll('.cell')].map(c => c.offsetLeft + c.offsetWidth);
+      return [map.clientWidth, Math.max(...right), getComputedStyle(map.querySelector('.leaf')).printColorAdjust,
+        document.documentElement.scrollWidth <= innerWidth] ]], { "shown", "#search" },
+      "dispatchEvent(new Event('afterprint'))", { "media", "light" },
+      settled "return document.getElementById('map').style.width", { "console" })
+    assert.equal(680, seen[5][1])
+    assert.is_true(seen[5][2] <= 680)
+    assert.same({ "exact", true }, { seen[5][3], seen[5][4] })
+    assert.is_false(seen[6])
+    assert.equal("", seen[9])
+    assert.same({}, seen[10])
   end)
 
   it("colours a directory by the layer that has most of it", function()

@@ -47,10 +47,11 @@ describe("layers", function()
 
   it("waste what a later one hides, the worst first", function()
     assert.same({
-      { path = "/d/y", bytes = 400, total = 400, count = 2, layers = { 1, 3 } },
-      { path = "/d/x", bytes = 300, total = 300, count = 2, layers = { 1, 3 } },
-      { path = "/a", bytes = 250, total = 400, count = 3, layers = { 1, 2, 3 } },
-      { path = "/b", bytes = 200, total = 220, count = 3, layers = { 1, 2, 3 } },
+      { path = "/d/y", bytes = 400, total = 400, count = 2, layers = { 1, 3 }, hidden = { { layer = 1, bytes = 400 } } },
+      { path = "/d/x", bytes = 300, total = 300, count = 2, layers = { 1, 3 }, hidden = { { layer = 1, bytes = 300 } } },
+      { path = "/a", bytes = 250, total = 400, count = 3, layers = { 1, 2, 3 },
+        hidden = { { layer = 1, bytes = 100 }, { layer = 2, bytes = 150 } } },
+      { path = "/b", bytes = 200, total = 220, count = 3, layers = { 1, 2, 3 }, hidden = { { layer = 1, bytes = 200 } } },
     }, analyse(THREE).wasted)
   end)
 

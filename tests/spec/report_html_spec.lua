@@ -74,22 +74,23 @@ local FILES = {
   file("/usr/also", 0, 1, { hardlink = true }), file("/usr/link", 0, 2, { type = "symlink" }), file("/usr/null", 0, 1, { type = "char" }),
 }
 local WASTED = {
-  { path = "/usr/big", bytes = 4000, total = 9000, count = 2, layers = { 1, 2 } },
-  { path = "/var/gone/x", bytes = 70, total = 70, count = 2, layers = { 2, 3 } },
+  { path = "/usr/big", bytes = 4000, total = 9000, count = 2, layers = { 1, 2 }, hidden = { { layer = 1, bytes = 4000 } } },
+  { path = "/var/gone/x", bytes = 70, total = 70, count = 3, layers = { 2, 3, 4 },
+    hidden = { { layer = 2, bytes = 50 }, { layer = 3, bytes = 20 } } },
 }
 
 describe("the tree", function()
   it("is columns, depth first, with what is hidden", function()
     local packed = tree.pack(FILES, WASTED, layer_of)
     assert.same({
-      names = { "/", "etc", "passwd", "usr", "also", "big", "big", "link", "null", "var", "gone", "x" },
-      depths = { 0, 1, 2, 1, 2, 2, 2, 2, 2, 1, 2, 3 },
-      kinds = "ddfdhfwloggw",
-      sizes = { 300, 0, 5000, 4000, 0, 0, 70 },
-      groups = { 1, 0, 0, 0, 1, 0, 1 },
+      names = { "/", "etc", "passwd", "usr", "also", "big", "big", "link", "null", "var", "gone", "x", "x" },
+      depths = { 0, 1, 2, 1, 2, 2, 2, 2, 2, 1, 2, 3, 3 },
+      kinds = "ddfdhfwloggww",
+      sizes = { 300, 0, 5000, 4000, 0, 0, 50, 20 },
+      groups = { 1, 0, 0, 0, 1, 0, 1, 2 },
       folded = {},
     }, packed.columns)
-    assert.same({ 0, 0, 12 }, { packed.least, packed.folded, packed.shown })
+    assert.same({ 0, 0, 13 }, { packed.least, packed.folded, packed.shown })
   end)
 
   it("folds what is small when there is too much of it", function()
@@ -100,7 +101,8 @@ describe("the tree", function()
     end
     files[#files + 1] = dir("/e", 1)
     files[#files + 1] = file("/e/tiny", 3, 2)
-    local packed = tree.pack(files, { { path = "/d/was", bytes = 2, total = 2, count = 2, layers = { 1, 2 } } }, layer_of, 200)
+    local packed = tree.pack(files, { { path = "/d/was", bytes = 2, total = 2, count = 2, layers = { 1, 2 },
+      hidden = { { layer = 1, bytes = 2 } } } }, layer_of, 200)
     assert.same({ "/", "d", "large", "", "" }, packed.columns.names)
     assert.equal("ddfaa", packed.columns.kinds)
     assert.same({ 0, 1, 2, 2, 1 }, packed.columns.depths)
@@ -230,7 +232,9 @@ describe("the page", function()
 
   it("cuts lists that are long", function()
     local wasted = {}
-    for i = 1, 60 do wasted[i] = { path = "/w" .. i, bytes = 61 - i, total = 100, count = 2, layers = { 1, 2 } } end
+    for i = 1, 60 do
+      wasted[i] = { path = "/w" .. i, bytes = 61 - i, total = 100, count = 2, layers = { 1, 2 }, hidden = { { layer = 1, bytes = 61 - i } } }
+    end
     local page = report_html.page(model(FILES, { wasted = wasted, wasted_bytes = 1830, layers = {} }))
     assert.truthy(page:find('data-path="/w50"', 1, true))
     assert.is_nil(page:find('data-path="/w51"', 1, true))

@@ -7,7 +7,7 @@ STEPS is a list of steps; what each came to is printed as a list of JSON:
     ["click", css]          ["click", css, x, y]      pixels from its left and top
     ["keys", text]          typed where the focus is; "{Escape}", "{Enter}" ... are keys
     ["hover", css]          ["size", width, height]   of the page
-    ["media", "dark"]       ["media", "light"]
+    ["media", "dark"]       ["media", "light"]        ["media", "print"]
     ["screenshot", path]    of what is to be seen; ["screenshot", path, true]: of the whole page
     ["until", javascript]   waits until it is true, 20 seconds at most
     ["scripts", false]      the page's own are switched off
@@ -135,7 +135,10 @@ class Browser:
         self.do_until(f"innerWidth === {width} && innerHeight === {height}")
 
     def do_media(self, scheme):
-        self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        if scheme == "print":
+            self.cdp("Emulation.setEmulatedMedia", media="print")
+        else:
+            self.cdp("Emulation.setEmulatedMedia", media="", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def do_scripts(self, on):
         self.cdp("Emulation.setScriptExecutionDisabled", value=not on)

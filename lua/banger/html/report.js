@@ -11,7 +11,10 @@
   const HEADER = 19;           // pixels of a directory's name
   const LEAST_CELL = 44;       // square pixels: what is smaller goes into "smaller ones"
   const LEAST_NESTED = 26;     // pixels of a side: what is smaller is drawn as one
+  const MOST_NESTED = 12;      // levels: what is deeper is drawn as one
+  const MOST_CRUMBS = 9;
   const LIST_LENGTH = 100;
+  const PAPER = { width: 680, height: 480 };
   const squarify = d3.treemapSquarify.ratio(1.25);
 
   // ---- the tree: in pre-order, a number each node ---------------------------------------
@@ -47,6 +50,7 @@
     }
   }
   unpack();
+  const total = size.reduce((sum, n) => sum + n, 0) + [...folded.values()].flat().reduce((sum, part) => sum + part[2], 0);
 
   function pathOf(i) {
     const parts = [];
@@ -331,7 +335,7 @@
     squarify({ value: value[i], children }, box.x0, box.y0, box.x1, box.y1);
     for (const item of children) {
       const b = { x0: Math.round(item.x0), y0: Math.round(item.y0), x1: Math.round(item.x1), y1: Math.round(item.y1) };
-      const nested = item.node >= 0 && isDir(item.node) && Math.min(b.x1 - b.x0, b.y1 - b.y0) >= LEAST_NESTED;
+      const nested = item.node >= 0 && isDir(item.node) && depth < MOST_NESTED && Math.min(b.x1 - b.x0, b.y1 - b.y0) >= LEAST_NESTED;
       (nested ? drawBox : drawLeaf)(item, b, depth, into);
     }
   }
@@ -342,10 +346,11 @@
     const all = document.createDocumentFragment();
     cells = [];
     drawnAt = sizeOfMap();
+    map.classList.toggle("void", total === 0);
     if (value[zoomed] > 0) {
       drawInside(zoomed, { x0: 0, y0: 0, x1: width, y1: height }, 0, all);
     } else {
-      all.append(element("p", "empty", zoomed === 0 && count === 1 ? "The image is empty." : "Nothing that is switched on has a size here."));
+      all.append(element("p", "empty", total === 0 ? "No file of this image has a size." : "Nothing that is switched on has a size here."));
     }
     map.replaceChildren(all);
     current = null;
@@ -356,19 +361,28 @@
     map.dataset.ms = Math.round(performance.now() - started);
   }
 
+  // The way to what is shown; of a long one the beginning and the end.
+  function wayTo(i) {
+    const way = [];
+    for (; i >= 0; i = parent[i]) way.unshift({ node: i, text: i === 0 ? "/" : names[i] });
+    if (way.length <= MOST_CRUMBS) return way;
+    const end = way.slice(3 - MOST_CRUMBS);
+    return [way[0], way[1], { node: parent[end[0].node], text: "…", title: pathOf(parent[end[0].node]) }, ...end];
+  }
+
   function crumbs() {
-    const list = [];
-    for (let i = zoomed; i >= 0; i = parent[i]) list.unshift(i);
-    byId("crumbs").replaceChildren(...list.map((i) => {
+    byId("crumbs").replaceChildren(...wayTo(zoomed).map((step) => {
       const item = element("li");
-      const b = element("button", null, i === 0 ? "/" : names[i]);
+      const b = element("button", null, step.text);
       b.type = "button";
-      if (i === zoomed) b.setAttribute("aria-current", "location");
-      b.addEventListener("click", () => zoom(i));
+      if (step.title) b.title = step.title;
+      if (step.node === zoomed) b.setAttribute("aria-current", "location");
+      b.addEventListener("click", () => zoom(step.node));
       item.append(b);
       return item;
     }));
-    byId("here").textContent = bytes(value[zoomed]) + ", " + plural(files[zoomed], "file");
+    byId("here").textContent = bytes(value[zoomed] - lost[zoomed]) + ", " + plural(files[zoomed], "file") +
+      (lost[zoomed] ? " + " + bytes(lost[zoomed]) + " hidden" : "");
     byId("out").disabled = zoomed === 0;
   }
 
@@ -413,6 +427,7 @@
       return item;
     }));
     byId("list-empty").hidden = list.length > 0;
+    byId("list-empty").textContent = hit ? "Nothing matches. Names are looked for as they are written, or with * and ?" : "none";
   }
 
   function point(i) {
@@ -453,7 +468,7 @@
       animate("scale(1.04)");
     }
     const hash = i === 0 ? "" : "#" + pathOf(i).split("/").map(encodeURIComponent).join("/");
-    if (decodeURI(location.hash) !== decodeURI(hash)) history.pushState(null, "", hash || location.pathname + location.search);
+    if (fromHash() !== i) history.pushState(null, "", hash || location.pathname + location.search);
   }
 
   function fromHash() {
@@ -636,8 +651,14 @@
     }
   }
 
+  // In their own order, as long as all of them have a colour.
   function legend() {
-    const rows = data.groups.map((_, g) => legendRow(g));
+    const order = data.groups.map((_, g) => g);
+    if (data.groups.some((g) => g.bytes > 0 && g.tone === 0)) {
+      order.sort((a, b) => data.groups[b].bytes - data.groups[a].bytes || a - b);
+      byId("legend-title").append(", largest first");
+    }
+    const rows = order.map(legendRow);
     if (data.hidden) rows.push(legendRow(HIDDEN));
     byId("legend").replaceChildren(...rows);
   }
@@ -680,6 +701,15 @@
     const entry = held && (cells.find((c) => c.node === held.node) || cells[0]);
     if (entry) focusCell(entry);
   }
+
+  // On paper the map has the width of a page.
+  function onPaper(is) {
+    map.style.width = is ? PAPER.width + "px" : "";
+    map.style.height = is ? PAPER.height + "px" : "";
+    redraw();
+  }
+  addEventListener("beforeprint", () => onPaper(true));
+  addEventListener("afterprint", () => onPaper(false));
 
   let resized = 0;
   new ResizeObserver(() => {

@@ -123,7 +123,7 @@ local function layers_of(waste)
 end
 
 local function link(path)
-  return ('<button type="button" class="go mono" data-path="%s">%s</button>'):format(html(path), html(text.cut(path, MOST_TEXT)))
+  return ('<button type="button" class="go mono clamp" data-path="%s">%s</button>'):format(html(path), html(text.cut(path, MOST_TEXT)))
 end
 
 ---What later layers hide of earlier ones.

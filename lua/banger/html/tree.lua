@@ -79,9 +79,12 @@ function Builder:add(file, group)
 end
 
 function Builder:add_hidden(waste)
-  if waste.path ~= "/" then
-    local dir, name = split(waste.path)
-    self:put(self:dir(dir), name, "w", waste.bytes, waste.layers[1] - 1)
+  if waste.path == "/" then
+    return
+  end
+  local dir, name = split(waste.path)
+  for _, version in ipairs(waste.hidden) do
+    self:put(self:dir(dir), name, "w", version.bytes, version.layer - 1)
   end
 end
 
@@ -150,7 +153,10 @@ local function by_name(a, b)
   if a.name ~= b.name then
     return a.name < b.name
   end
-  return a.kind < b.kind
+  if a.kind ~= b.kind then
+    return a.kind < b.kind
+  end
+  return a.group < b.group -- versions of a file that are hidden, by their layers
 end
 
 local function folded_list(sums)

@@ -36,6 +36,7 @@ local M = {}
 ---@field total integer # of all that layers brought under this path
 ---@field count integer # how many layers brought or removed it
 ---@field layers integer[] # which
+---@field hidden { layer: integer, bytes: integer }[] # whose bytes are hidden
 
 ---@class banger.inspect.file
 ---@field path string
@@ -105,7 +106,7 @@ function State:touch(path, i, bytes, was_bytes, was_layer)
     if not was_layer then
       return
     end
-    versions = { total = was_bytes, least = was_bytes, layers = { was_layer }, hidden = 0 }
+    versions = { total = was_bytes, least = was_bytes, layers = { was_layer }, hidden = 0, hidden_of = {} }
     self.versions[path] = versions
   end
   versions.total = versions.total + (bytes or 0)
@@ -117,7 +118,9 @@ end
 function State:hide(path, bytes, was_layer)
   self.wasted_bytes = self.wasted_bytes + bytes
   self.wasted_of[was_layer] = (self.wasted_of[was_layer] or 0) + bytes
-  self.versions[path].hidden = self.versions[path].hidden + bytes
+  local versions = self.versions[path]
+  versions.hidden = versions.hidden + bytes
+  versions.hidden_of[was_layer] = (versions.hidden_of[was_layer] or 0) + bytes
 end
 
 local function note(self, layer, kind, path, kind_of_file, bytes)
@@ -264,13 +267,24 @@ local function more_wasted(a, b)
   return a.path < b.path
 end
 
+local function by_layer(hidden_of)
+  local list = {}
+  for layer, bytes in pairs(hidden_of) do
+    list[#list + 1] = { layer = layer, bytes = bytes }
+  end
+  table.sort(list, function(a, b)
+    return a.layer < b.layer
+  end)
+  return list
+end
+
 function State:wasted()
   local list, lost = {}, 0
   for path, versions in pairs(self.versions) do
     lost = lost + versions.total - versions.least
     if versions.hidden > 0 then
       list[#list + 1] = { path = path, bytes = versions.hidden, total = versions.total, count = #versions.layers,
-        layers = versions.layers }
+        layers = versions.layers, hidden = by_layer(versions.hidden_of) }
     end
   end
   table.sort(list, more_wasted)
