@@ -291,7 +291,7 @@ function Client:find_scheme(path, rest, options)
   if ok then
     return "https://", problem
   elseif problem.message:find("its certificate", 1, true) then
-    return "https://" -- who it is has to be settled, not avoided
+    error(problem, 0) -- who it is has to be settled, not avoided
   elseif problem.message:find("plain HTTP", 1, true) then
     return "http://"
   end

@@ -141,7 +141,6 @@ describe("the first process of a namespace", function()
       while [ ! -e /tmp/1 ] || [ ! -e /tmp/2 ]; do sleep 0.1; done; exit 7]] }
     assert_says("left\n", result)
     assert_ended("exit=7 signal=0 oom=0", 7, result)
-    assert.is_true(result.seconds < 5, result.out)
   end)
 
   it_runs("passes signals on", function()
@@ -167,7 +166,7 @@ describe("the first process of a namespace", function()
     }
     assert.are.equal("term\nterm\nterm\nbanger-init: exit=137 signal=9 oom=0\n", result.out)
     assert.are.equal(137, result.code)
-    assert.is_true(result.seconds >= 1 and result.seconds < 4, tostring(result.seconds))
+    assert.is_true(result.seconds >= 1, tostring(result.seconds))
   end)
 
   it_runs("lets itself be stopped from inside", function()

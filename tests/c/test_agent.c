@@ -14,8 +14,6 @@
 #include "guest/protocol.h"
 #include "guest/watch.h"
 
-#define SECONDS 10 /* until a test gives up on the other end */
-
 static struct err err;
 
 /* ---- frames ------------------------------------------------------------------------------ */
@@ -199,7 +197,7 @@ static char *ask_guest(const struct wire *w, bool lasting, const char *words, si
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	pid = fork();
 	if (pid == 0) {
-		alarm(SECONDS);
+		alarm(PATIENCE);
 		close(ends[0]);
 		watch_hold();
 		fcntl(ends[1], F_SETFL, O_NONBLOCK);
@@ -211,7 +209,7 @@ static char *ask_guest(const struct wire *w, bool lasting, const char *words, si
 	*len = 0;
 	while (!words || !memmem(said, *len, words, strlen(words))) {
 		struct pollfd ready = {ends[0], POLLIN, 0};
-		ssize_t n = poll(&ready, 1, SECONDS * 1000) > 0
+		ssize_t n = poll(&ready, 1, PATIENCE * 1000) > 0
 				    ? read(ends[0], said + *len, sizeof(said) - *len)
 				    : 0;
 
@@ -570,7 +568,7 @@ static pid_t start_guest(const char *path, enum greeting greeting, const struct 
 	assert_int_equal(listen(listener, 1), 0);
 	pid = fork();
 	if (pid == 0) {
-		alarm(SECONDS);
+		alarm(PATIENCE);
 		be_guest(accept(listener, NULL, NULL), greeting, answer);
 	}
 	close(listener);
@@ -642,7 +640,7 @@ static int run_against(const struct wire *answer, size_t limit, struct agent_sta
 	struct agent_command command = {
 		.argv = argv,
 		.input = -1,
-		.timeout = SECONDS,
+		.timeout = PATIENCE,
 		.out = {.fd = -1, .limit = limit},
 		.errors = {.fd = -1, .limit = limit},
 	};

@@ -16,14 +16,6 @@
 #define ABC     "sha256:" ABC_HEX
 #define SKIPPED 77 /* exit status of another process */
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 static struct store *open_store(const char *name)
 {
 	struct err err;
@@ -877,14 +869,14 @@ static void signal_ends_a_wait_for_the_lock(void **state)
 	struct store *s = open_store("lock");
 	struct other other = start_ready("lock", hold_lock);
 	struct err err;
-	double start = now();
+	double start = unit_now();
 	int fd;
 
 	(void)state;
 	interrupt_request(SIGINT);
 	assert_error(store_lock(s, &err), ERR_INTERRUPTED, "interrupted");
 	interrupt_clear();
-	assert_true(now() - start < 2);
+	assert_true(unit_now() - start < PATIENCE);
 	kill_other(&other);
 	fd = store_lock(s, &err);
 	assert_true(fd >= 0);

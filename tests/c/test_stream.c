@@ -13,14 +13,6 @@
 
 #define CHUNK ((size_t)256 << 10) /* what inflate reads and hands over at a time */
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 /* ---- digest --------------------------------------------------------------------- */
 
 static void assert_digest(const char *data, size_t len, size_t piece, const char *hex)
@@ -193,12 +185,12 @@ static void signal_ends_a_wait_for_data(void **state)
 	struct ring *ring = ring_new(2, 4096, &err);
 	const void *data;
 	size_t len;
-	double start = now();
+	double start = unit_now();
 
 	(void)state;
 	interrupt_request(SIGINT);
 	assert_error(peek(ring, &data, &len, &err), ERR_INTERRUPTED, "interrupted");
-	assert_true(now() - start < 2);
+	assert_true(unit_now() - start < PATIENCE);
 	interrupt_clear();
 	ring_free(ring);
 }
@@ -334,7 +326,7 @@ static void blob_is_closed_while_it_is_verified(void **state)
 	struct verifier *v = new_verifier();
 	struct blob_progress progress = {0};
 	struct blob *blob;
-	double start = now();
+	double start = unit_now();
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
@@ -347,7 +339,7 @@ static void blob_is_closed_while_it_is_verified(void **state)
 		blob_close(blob);
 	}
 	verifier_free(v);
-	assert_true(now() - start < 5);
+	assert_true(unit_now() - start < PATIENCE);
 }
 
 static void verifier_works_on_after_a_close(void **state)
@@ -439,7 +431,7 @@ static void signal_ends_a_wait_for_the_verdict(void **state)
 	struct verifier *v = new_verifier();
 	struct blob *blob = open_slow(v, (int64_t)1 << 40);
 	struct err err;
-	double start = now();
+	double start = unit_now();
 
 	(void)state;
 	interrupt_request(SIGINT);
@@ -447,7 +439,7 @@ static void signal_ends_a_wait_for_the_verdict(void **state)
 	interrupt_clear();
 	blob_close(blob);
 	verifier_free(v);
-	assert_true(now() - start < 3);
+	assert_true(unit_now() - start < PATIENCE);
 	unlink(unit_path("slow"));
 }
 
@@ -977,7 +969,7 @@ static void reader_may_stop_at_any_time(void **state)
 {
 	struct blob *blob = open_slow(shared, (int64_t)1 << 40);
 	struct err err;
-	double start = now();
+	double start = unit_now();
 
 	(void)state;
 	for (int pieces = 0; pieces < 40; pieces += 13) {
@@ -994,7 +986,7 @@ static void reader_may_stop_at_any_time(void **state)
 	inflate_stop(NULL);
 	blob_close(blob);
 	unlink(unit_path("slow"));
-	assert_true(now() - start < 5);
+	assert_true(unit_now() - start < PATIENCE);
 }
 
 static void bomb_is_stopped_by_its_reader(void **state)
@@ -1081,12 +1073,12 @@ static void assert_reads(struct blob *blob, uint64_t offset, const char *text)
 static void wait_until_verified(struct blob *blob, uint64_t bytes)
 {
 	struct blob_progress progress;
-	double start = now();
+	double start = unit_now();
 
 	do {
 		usleep(1000);
 		blob_progress(blob, &progress);
-		assert_true(now() - start < 10);
+		assert_true(unit_now() - start < PATIENCE);
 	} while (progress.bytes < bytes);
 	assert_int_equal(progress.bytes, bytes);
 }
@@ -1414,7 +1406,7 @@ static void blob_is_closed_before_it_has_arrived(void **state)
 {
 	struct verdict verdict = {0};
 	struct blob *blob;
-	double start = now();
+	double start = unit_now();
 
 	(void)state;
 	blob_close(expect(ABC, 3, &verdict));
@@ -1434,7 +1426,7 @@ static void blob_is_closed_before_it_has_arrived(void **state)
 		blob_close(blob);
 	}
 	assert_int_equal(verdict.calls, 0);
-	assert_true(now() - start < 5);
+	assert_true(unit_now() - start < PATIENCE);
 	unlink(unit_path("arriving"));
 }
 
@@ -1604,7 +1596,7 @@ static void inflation_ends_with_the_feeders_error(void **state)
 	struct err err, cut;
 	const void *data;
 	size_t len;
-	double start = now();
+	double start = unit_now();
 
 	(void)state;
 	in = inflate_start(blob, &err);
@@ -1619,7 +1611,7 @@ static void inflation_ends_with_the_feeders_error(void **state)
 	usleep(20000);
 	inflate_stop(in);
 	blob_close(blob);
-	assert_true(now() - start < 3);
+	assert_true(unit_now() - start < PATIENCE);
 }
 
 /* ---- parts of files -------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -25,6 +26,9 @@ const char *__asan_default_options(void)
 {
 	return "allocator_may_return_null=1";
 }
+
+/* Seconds until a test gives up on what has to come: no machine is that busy. */
+#define PATIENCE 60
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
@@ -72,6 +76,15 @@ static inline int unit_teardown(void **state)
 }
 
 /* A path in it, valid until the eighth call after. */
+/* Seconds since some moment. */
+static inline double unit_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 static inline const char *unit_path(const char *name)
 {
 	static char paths[8][512];

@@ -36,9 +36,9 @@ end
 local Server = {}
 Server.__index = Server
 
---- Waits for what a shell command tests, at most for ten seconds.
+--- Waits for what a shell command tests, at most for two minutes.
 local function wait_for(condition, what, log)
-  local _, code = sh.run(("i=0; until %s; do i=$((i + 1)); [ $i -lt 500 ] || exit 1; sleep 0.02; done"):format(condition))
+  local _, code = sh.run(("i=0; until %s; do i=$((i + 1)); [ $i -lt 6000 ] || exit 1; sleep 0.02; done"):format(condition))
   if code ~= 0 then error(("%s did not come up:\n%s"):format(what, log and sh.read_file(log) or ""), 0) end
 end
 
@@ -87,7 +87,7 @@ end
 ---@return table[]
 function Server:log(filter)
   local ended, order
-  for _ = 1, 250 do
+  for _ = 1, 3000 do
     ended, order = {}, {}
     for line in sh.read_file(self.log_file):sub((self.log_from or 0) + 1):gmatch "([^\n]*)\n" do
       local entry = decode(line)
@@ -382,7 +382,7 @@ function Client:pull(ref, options)
   if cache == nil then cache = self.scratch:fresh ".cache" end
   local path = options.out or dir .. "/x.ext4"
   local command = ("%s %s %s pull -q --no-inject --size 16M %s %s %s 2>%s </dev/null"):format(
-    self:environment(cache, options.env), options.wrap or "timeout -k 1 20", sh.quote(sh.banger()),
+    self:environment(cache, options.env), options.wrap or "timeout -k 1 60", sh.quote(sh.banger()),
     options.args or "", sh.quote(ref), sh.quote(path), log)
   local begun = banger.host.clock()
   local out, code = sh.run(command)
@@ -400,7 +400,7 @@ end
 ---@return string out, integer code, string err
 function Client:run(words, cache, env)
   local log = self.scratch:fresh ".err"
-  local out, code = sh.run(("%s timeout -k 1 40 %s %s 2>%s </dev/null"):format(self:environment(cache, env),
+  local out, code = sh.run(("%s timeout -k 1 60 %s %s 2>%s </dev/null"):format(self:environment(cache, env),
     sh.quote(sh.banger()), words, log))
   return out, code, sh.read_file(log)
 end
