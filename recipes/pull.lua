@@ -9,7 +9,6 @@ local banger = require "banger"
 local cli = require "banger.cli"
 local config = require "banger.config"
 local finish = require "banger.finish"
-local guest = require "banger.guest"
 local image_recipe = require "banger.image_recipe"
 local plan = require "banger.plan"
 local progress = require "banger.progress"
@@ -74,23 +73,13 @@ image:remember()
 local flattened = banger.host.clock()
 
 -- 3. Add what a machine needs and a container does not, and what recipes say.
-local function inject(entries)
-  banger.inject(rootfs, entries)
-end
-recipes:call("after_flatten", rootfs, build)
-settings = cli.settings(recipes:settings(), options) -- hooks may have said more
-recipes:close()
-build.settings = settings
-build.guest = { entries = {}, warnings = {}, cmdline = settings.cmdline }
-if not options.no_inject then
-  local files = recipes:put_files(rootfs, inject)
-  build.guest = guest.prepare(rootfs, image_recipe.config(image.config, settings), settings)
-  recipes:extend(rootfs, build)
-  recipes:change_plan(rootfs, build)
-  inject(build.guest.entries)
-  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
-  inject(plan.add_record(build))
-end
+plan.make(build, rootfs, {
+  adjust = function(said)
+    return cli.settings(said, options)
+  end,
+  nothing = options.no_inject,
+})
+settings = build.settings
 recipes:call("before_mkext4", rootfs, build)
 if options.dry_run or options.print_plan and not (options.json or options.quiet) then
   report.plan(options.json and "json" or "text", build)

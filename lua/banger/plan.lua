@@ -1,7 +1,9 @@
----What a build adds to an image, as people and programs read it, and as the image
----itself remembers it below /.banger.
-local core = require "banger.core"
+---What a build adds to an image: how that is found out and put in, how people and programs
+---read it, and how the image itself remembers it below /.banger.
+local banger = require "banger"
 local escape = require("banger.text").escape
+local guest = require "banger.guest"
+local image_recipe = require "banger.image_recipe"
 local json = require "banger.json"
 local size = require "banger.size"
 
@@ -16,7 +18,8 @@ local RECORD_VERSION = 1
 ---@field image banger.image
 ---@field recipes banger.image_recipes
 ---@field settings banger.recipe_settings
----@field guest banger.guest_plan # all entries, those of recipes too
+---@field out string # what is made
+---@field guest? banger.guest_plan # all entries, those of recipes too
 
 local function describe_init(init)
   return { kind = init.kind, path = init.path, why = init.why }
@@ -58,7 +61,7 @@ function M.record(build)
   local platform = build.image.config.platform
   local text = json.encode {
     version = RECORD_VERSION,
-    banger = core.version,
+    banger = banger.version,
     digest = build.image.digest,
     platform = { os = platform.os, architecture = platform.architecture, variant = platform.variant },
     init = build.guest.init and describe_init(build.guest.init),
@@ -84,6 +87,44 @@ function M.add_record(build)
   local entries, all = M.record(build), build.guest.entries
   table.move(entries, 1, #entries, #all + 1, all)
   return entries
+end
+
+-- What the recipes and the guest want, each on top of what is there by then.
+local function put_in(build, rootfs)
+  local recipes = build.recipes
+  local function inject(entries)
+    banger.inject(rootfs, entries)
+  end
+  local files = recipes:put_files(rootfs, inject)
+  build.guest = guest.prepare(rootfs, image_recipe.config(build.image.config, build.settings), build.settings)
+  recipes:extend(rootfs, build)
+  recipes:change_plan(rootfs, build)
+  inject(build.guest.entries)
+  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
+  inject(M.add_record(build))
+end
+
+---Put into a tree what a machine needs and a container does not, and what image recipes say.
+---Their hooks of before and after that are called, and from then on they may say no more.
+---@param build banger.build_plan # gets its settings anew, for hooks may have said more, and its guest
+---@param rootfs banger.rootfs # all layers
+---@param options? { adjust?: fun(settings: banger.recipe_settings): banger.recipe_settings, nothing?: boolean }
+---  # adjust: what counts more than recipes; nothing: nothing is to be added
+---@example
+---```lua
+---plan.make({ image = image, recipes = recipes, settings = recipes:settings(), out = "out.ext4" }, rootfs)
+---```
+---Raises what `guest.prepare`, `banger.inject` and hooks do.
+function M.make(build, rootfs, options)
+  local adjust = options and options.adjust
+  build.recipes:call("after_flatten", rootfs, build)
+  local settings = build.recipes:settings()
+  build.settings = adjust and adjust(settings) or settings
+  build.recipes:close()
+  build.guest = { entries = {}, warnings = {}, cmdline = build.settings.cmdline }
+  if not (options and options.nothing) then
+    put_in(build, rootfs)
+  end
 end
 
 local function describe_variables(recipes)

@@ -117,6 +117,20 @@ describe("what is written", function()
     assert.is_nil(entries "--no-image-recipes")
   end)
 
+  it("runs the hooks of image recipes as pull does", function()
+    local home = scratch:mkdir "hooks"
+    sh.check("mkdir -p " .. sh.quote(home .. "/banger/recipes"))
+    sh.write_file(home .. "/banger/recipes/all.lua", 'match = "oci:*"\n'
+      .. 'function after_resolve(build) note("resolve " .. build.out) end\n'
+      .. 'function after_flatten(rootfs, build) hostname = "hooked" note("flatten " .. build.out) end\n'
+      .. 'function after_plan(plan, rootfs, build) note("plan " .. build.out .. " " .. build.settings.hostname) end\n')
+    local made = run({ "report", ref, "--json" }, "XDG_CONFIG_HOME=" .. sh.quote(home))
+    assert.equal("banger-lua: resolve layout.ext4\nbanger-lua: flatten layout.ext4\nbanger-lua: plan layout.ext4 hooked\n", made.err)
+    local paths = {}
+    for _, entry in ipairs(cjson.decode(made.out).plan.entries) do paths[entry.path] = entry.item end
+    assert.same({ "hostname", "record" }, { paths["/etc/hostname"], paths["/.banger/build.json"] })
+  end)
+
   it("replaces an older page, through a link too, and nothing else", function()
     local older, link, dir = scratch:fresh ".html", scratch:fresh ".html", scratch:mkdir "dir"
     sh.write_file(older, "<!doctype html>old")

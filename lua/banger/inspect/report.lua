@@ -1,12 +1,13 @@
 ---A page about an image, and what is known for it.
 local banger = require "banger"
 local cli = require "banger.cli"
-local guest = require "banger.guest"
 local handles = require "banger.inspect.handle"
 local image_file = require "banger.inspect.image_file"
 local image_recipe = require "banger.image_recipe"
 local layers = require "banger.inspect.layers"
 local models = require "banger.html.model"
+local plan = require "banger.plan"
+local reference = require "banger.reference"
 local report_html = require "banger.report_html"
 
 local M = {}
@@ -15,26 +16,20 @@ local M = {}
 ---@field title? string # what stands at its top; default: the image's name
 ---@field no_image_recipes? boolean # of a reference: leave out what image recipes add to it
 
+-- What hooks are told that pull would make.
+local function output_for(name)
+  return reference.parse(name).path:match "([^/]*)/*$" .. ".ext4"
+end
+
 -- What pull would add is found out as pull does, with the image recipes that are for this
 -- reference; the tree that they change is not kept.
 local function plan_for(handle, rootfs, options)
-  local function inject(entries)
-    banger.inject(rootfs, entries)
-  end
-  local image = handle.image
   local recipes = image_recipe.load(handle.name, {
     only_named = options.no_image_recipes, globals = cli.recipe_globals(banger),
   })
-  local build = { image = image, recipes = recipes, settings = recipes:settings() }
+  local build = { image = handle.image, recipes = recipes, settings = recipes:settings(), out = output_for(handle.name) }
   recipes:call("after_resolve", build)
-  recipes:call("after_flatten", rootfs, build)
-  build.settings = recipes:settings()
-  recipes:close()
-  local files = recipes:put_files(rootfs, inject)
-  build.guest = guest.prepare(rootfs, image_recipe.config(image.config, build.settings), build.settings)
-  recipes:extend(rootfs, build)
-  recipes:change_plan(rootfs, build)
-  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
+  plan.make(build, rootfs)
   return build.guest
 end
 
