@@ -39,6 +39,7 @@ local M = {}
 ---| "machine-id" # it is one already
 ---| "missing-machine-id"
 ---| "dangling-resolv.conf"
+---| "no-localhost" # /etc/hosts does not say what localhost is
 ---| "low-space"
 ---| "low-inodes"
 ---| "journal" # it holds changes that are not in place
@@ -166,6 +167,7 @@ M.CHECKS = {
   fstab.check,
   files.machine_id,
   files.resolv_conf,
+  files.hosts,
   filesystem.space,
   filesystem.state,
   report_unreadable,

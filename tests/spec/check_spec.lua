@@ -731,6 +731,19 @@ describe("what a machine needs of its root", function()
     is_fine { INIT, link("/etc/resolv.conf", "/etc/r"), file("/etc/r", "") }
     is_fine { INIT, file("/etc/resolv.conf", "") }
   end)
+
+  it("knows what localhost is", function()
+    for _, text in ipairs {
+      "", "10.0.0.2 db\n", "# 127.0.0.1 localhost\n", "127.0.0.1 # localhost\n", "127.0.0.1 localhost.lan\n", "localhost 127.0.0.1",
+    } do
+      finds({ "warning: no-localhost: /etc/hosts has no line for localhost, so programs do not find the machine itself; "
+        .. "add the line '127.0.0.1 localhost'" }, { INIT, file("/etc/hosts", text) })
+    end
+    for _, text in ipairs { "127.0.0.1\tlocalhost", "10.0.0.2 db\n  ::1 ip6-localhost LocalHost # this\n" } do
+      is_fine { INIT, file("/etc/hosts", text) }
+    end
+    is_fine { INIT, gone "/etc/hosts" }
+  end)
 end)
 
 -- ---- fstab ---------------------------------------------------------------------------------

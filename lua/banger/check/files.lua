@@ -81,6 +81,33 @@ function M.resolv_conf(check)
   end
 end
 
+-- Whether a line of /etc/hosts, without its comment, is for that name.
+local function names(line, wanted)
+  local _, stop = line:find "^%s*%S+"
+  for name in line:sub((stop or #line) + 1):gmatch "%S+" do
+    if name:lower() == wanted then
+      return true
+    end
+  end
+  return false
+end
+
+---Most programs find localhost nowhere else.
+---@param check banger.check.state
+function M.hosts(check)
+  local path = "/etc/hosts"
+  local text = check.view:text(path)
+  for line in (text or ""):gmatch "[^\n]+" do
+    if names(line:gsub("#.*", ""), "localhost") then
+      return
+    end
+  end
+  if text then
+    check:warn("no-localhost", path, ("%s has no line for localhost, so programs do not find the machine itself"):format(path),
+      "add the line '127.0.0.1 localhost'")
+  end
+end
+
 -- What systemd takes for an id; "uninitialized" and anything else it replaces.
 local function machine_id(check, path)
   return (check.view:text(path) or ""):match "^%x+%s*$"
