@@ -1,5 +1,7 @@
 ---Image recipes: small Lua files that tweak what pull does, for an image. Their keys are
 ---in image_recipe/schema.lua; recipes/README.md is their manual.
+local applied = require "banger.image_recipe.applied"
+local banger = require "banger"
 local core = require "banger.core"
 local entries = require "banger.image_recipe.entries"
 local files = require "banger.image_recipe.files"
@@ -349,22 +351,6 @@ function Recipes:call(hook, ...)
   end
 end
 
----Let recipes change the plan.
----@param rootfs banger.tree
----@param build banger.build_plan
----Raises what the hooks do, and `usage` for a plan that is none any more.
-function Recipes:change_plan(rootfs, build)
-  for _, recipe in ipairs(self.list) do
-    if recipe.values.after_plan then
-      sandbox.call(recipe, recipe.values.after_plan, build.guest, rootfs, build)
-      local message = entries.complete(build.guest.entries, recipe.name)
-      if message then
-        sandbox.fail(recipe, "after_plan", {}, message)
-      end
-    end
-  end
-end
-
 ---Whether any recipe says something of a key.
 ---@param key string
 ---@return boolean
@@ -382,8 +368,8 @@ local function append(list, more)
 end
 
 -- What cannot be put in names the recipe's line.
-local function inject_for(recipe, inject, list, names)
-  local ok, problem = pcall(inject, list)
+local function inject_for(recipe, done, list, names)
+  local ok, problem = pcall(done.put, done, list)
   if ok then
     return
   elseif core.is_error(problem) and problem.code ~= "interrupted" and problem.code ~= "no_space" then
@@ -397,21 +383,31 @@ local function inject_for(recipe, inject, list, names)
   error(problem, 0)
 end
 
----Remove what the recipes say, add users, and put files in, each on top of those before
----it: the files of a recipe may belong to its users.
----@param rootfs banger.rootfs
----@param inject fun(entries: banger.guest_entry[])
----@return banger.guest_entry[] # all that was done
-function Recipes:put_files(rootfs, inject)
-  local done = {}
-  for _, recipe in ipairs(self.list) do
-    for _, step in ipairs(files.STEPS) do
-      local list, names = step(rootfs, recipe)
-      inject_for(recipe, inject, list, names)
-      append(done, list)
+-- What a guest would get at a path as the rootfs is now.
+local function guest_file(rootfs, build, path)
+  local config = M.config(build.image.config, build.settings)
+  for _, entry in ipairs(guest.prepare(rootfs, config, build.settings).entries) do
+    if entry.path == path and entry.type == "file" and entry.content then
+      return entry
     end
   end
-  return done
+end
+
+---Remove what the recipes say, add users, and put files in, each on top of those before
+---it: the files of a recipe may belong to its users.
+---@param rootfs banger.tree
+---@param done banger.applied # by which they go in
+---@param build banger.build_plan
+function Recipes:put_files(rootfs, done, build)
+  local function own(path)
+    return guest_file(rootfs, build, path)
+  end
+  for _, recipe in ipairs(self.list) do
+    for _, step in ipairs(files.STEPS) do
+      local list, names = step(rootfs, recipe, own)
+      inject_for(recipe, done, list, names)
+    end
+  end
 end
 
 local function unit_entries(rootfs, recipe, key, plan)
@@ -431,16 +427,47 @@ local function unit_entries(rootfs, recipe, key, plan)
   end
 end
 
----Add to a build's plan what the recipes want besides: units, words for the kernel.
----@param rootfs banger.tree
----@param build banger.build_plan
-function Recipes:extend(rootfs, build)
+-- Units, and words for the kernel.
+local function extend(recipes, rootfs, build)
   local plan = build.guest
   append(plan.cmdline, build.settings.cmdline)
-  for _, recipe in ipairs(self.list) do
+  for _, recipe in ipairs(recipes.list) do
     unit_entries(rootfs, recipe, "enable", plan)
     unit_entries(rootfs, recipe, "mask", plan)
   end
+end
+
+-- What after_plan makes of the plan.
+local function change_plan(recipes, rootfs, build, done)
+  for _, recipe in ipairs(recipes.list) do
+    if recipe.values.after_plan then
+      sandbox.call(recipe, recipe.values.after_plan, build.guest, rootfs, build)
+      local message = entries.complete(build.guest.entries, recipe.name) or done:check(build.guest.entries)
+      if message then
+        sandbox.fail(recipe, "after_plan", {}, message)
+      end
+    end
+  end
+end
+
+---Put into a rootfs what the recipes say and what a guest needs besides, as their
+---after_plan leaves it. `build.guest` becomes the plan, with all that was put in.
+---@param rootfs banger.rootfs
+---@param build banger.build_plan
+---Raises what injecting and the hooks do, and `usage` for what cannot be put in and for a
+---plan that is none any more.
+function Recipes:apply(rootfs, build)
+  local done = applied.new(rootfs, function(list)
+    banger.inject(rootfs, list)
+  end, self:has "after_plan")
+  self:put_files(rootfs, done, build)
+  build.guest = guest.prepare(rootfs, M.config(build.image.config, build.settings), build.settings)
+  extend(self, rootfs, build)
+  local all = done:entries()
+  append(all, build.guest.entries)
+  build.guest.entries = all
+  change_plan(self, rootfs, build, done)
+  done:settle(build.guest.entries)
 end
 
 -- Each recipe's commands by themselves, so that an error names it.

@@ -2,8 +2,6 @@
 ---read it, and how the image itself remembers it below /.banger.
 local banger = require "banger"
 local escape = require("banger.text").escape
-local guest = require "banger.guest"
-local image_recipe = require "banger.image_recipe"
 local json = require "banger.json"
 local size = require "banger.size"
 
@@ -89,21 +87,6 @@ function M.add_record(build)
   return entries
 end
 
--- What the recipes and the guest want, each on top of what is there by then.
-local function put_in(build, rootfs)
-  local recipes = build.recipes
-  local function inject(entries)
-    banger.inject(rootfs, entries)
-  end
-  local files = recipes:put_files(rootfs, inject)
-  build.guest = guest.prepare(rootfs, image_recipe.config(build.image.config, build.settings), build.settings)
-  recipes:extend(rootfs, build)
-  recipes:change_plan(rootfs, build)
-  inject(build.guest.entries)
-  build.guest.entries = table.move(build.guest.entries, 1, #build.guest.entries, #files + 1, files)
-  inject(M.add_record(build))
-end
-
 ---Put into a tree what a machine needs and a container does not, and what image recipes say.
 ---Their hooks of before and after that are called, and from then on they may say no more.
 ---@param build banger.build_plan # gets its settings anew, for hooks may have said more, and its guest
@@ -123,7 +106,8 @@ function M.make(build, rootfs, options)
   build.recipes:close()
   build.guest = { entries = {}, warnings = {}, cmdline = build.settings.cmdline }
   if not (options and options.nothing) then
-    put_in(build, rootfs)
+    build.recipes:apply(rootfs, build)
+    banger.inject(rootfs, M.add_record(build))
   end
 end
 

@@ -497,6 +497,28 @@ describe("hooks", function()
     assert.is_true(files "x")
   end)
 
+  it("get and change what the recipe itself puts in; the record tells what became of it", function()
+    write { ["r.lua"] = [[
+      inject = { ["/etc/hosts"] = { append = "10.0.0.2 db\n" }, ["/etc/motd"] = "hi\n", ["/etc/app.conf"] = "new\n" }
+      function after_plan(plan)
+        for at = #plan.entries, 1, -1 do
+          local entry = plan.entries[at]
+          if entry.path == "/etc/hosts" then entry.content = entry.content .. "10.0.0.3 web\n" end
+          if entry.path == "/etc/app.conf" then table.remove(plan.entries, at) end
+        end
+      end
+    ]] }
+    good "-q --recipe r.lua oci:layout out/x"
+    local made = tree()
+    assert.equal("127.0.0.1\tlocalhost\n127.0.1.1\town\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.2 db\n10.0.0.3 web\n",
+      made["etc/hosts"].content)
+    assert.same({ "hi\n", "old\n", octal "640" }, { made["etc/motd"].content, made["etc/app.conf"].content, made["etc/app.conf"].mode })
+    local record = made[".banger/build.json"].content
+    assert.is_truthy(record:find('{"by":"r","item":"inject","path":"/etc/hosts","type":"file",'
+      .. '"why":"asked for, after what the item hosts puts there"}', 1, true), record)
+    assert.is_nil(record:find("app.conf", 1, true))
+  end)
+
   it("may say what counts after them, till the plan is made; the command line counts more", function()
     write { ["r.lua"] = [[
       function after_resolve(build) size = "96M" label = "hook" environment.A = #build.image.layers end

@@ -1,5 +1,6 @@
 -- Image recipes: what they may say, what is said of mistakes, and what they do to files.
 package.path = "tests/?.lua;" .. package.path
+local applied = require "banger.image_recipe.applied"
 local banger = require "banger"
 local engine = require "support.engine"
 local image_recipe = require "banger.image_recipe"
@@ -328,13 +329,22 @@ local BASE = {
   tar.dir "empty/", tar.char("dev0", 1, 3),
 }
 
--- Puts in what recipes say; a function per file of the image that is looked at.
+-- What a build is told of the image.
+local function build_of(recipes)
+  return {
+    recipes = recipes, settings = recipes:settings(),
+    image = { config = { config = { Cmd = { "/bin/app" } }, platform = { os = "linux", architecture = "amd64" } } },
+  }
+end
+
+-- Puts in what recipes say.
 local function put(recipes, ...)
   local rootfs = engine.rootfs(scratch:path "x", ...)
-  local done = recipes:put_files(rootfs, function(entries)
+  local done = applied.new(rootfs, function(entries)
     banger.inject(rootfs, entries)
   end)
-  return rootfs, done
+  recipes:put_files(rootfs, done, build_of(recipes))
+  return rootfs, done:entries()
 end
 
 local function put_text(text, layer)
@@ -426,6 +436,58 @@ describe("inject", function()
     same({ ["/x"] = "file 0600 0:0 a\nb\nc" }, rootfs)
   end)
 
+  local HOSTS = "127.0.0.1\tlocalhost\n127.0.1.1\tvm\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+
+  it("appends to what a guest would get, where the image has nothing", function()
+    local rootfs <close>, done = put_text [[hostname = "vm" inject = {
+      ["/etc//hosts"] = { append = "10.0.0.2 db\n" }, ["/etc/fstab"] = { append = "/dev/vdb /srv ext4\n", mode = "0600" },
+      ["/etc/resolv.conf"] = { append = "nameserver 10.0.0.1\n" },
+    }]]
+    same({
+      ["/etc/hosts"] = "file 0644 0:0 " .. HOSTS .. "10.0.0.2 db\n",
+      ["/etc/fstab"] = "file 0600 0:0 # The kernel mounts the root file system, by root= on its command line.\n/dev/vdb /srv ext4\n",
+      ["/etc/resolv.conf"] = "file 0644 0:0 # No name server was known when this image was built.\nnameserver 10.0.0.1\n",
+    }, rootfs)
+    local reasons = {}
+    for i, entry in ipairs(done) do
+      reasons[i] = ("%s: %s"):format(entry.path, entry.why)
+    end
+    assert.same({
+      "/etc//hosts: asked for, after what the item hosts puts there", "/etc/fstab: asked for, after what the item fstab puts there",
+      "/etc/resolv.conf: asked for, after what the item resolv.conf puts there",
+    }, reasons)
+  end)
+
+  it("appends to what a guest would get once, whoever appends, in an empty file or at a dangling link too", function()
+    local rootfs <close> = put(load_files({
+      ["a.lua"] = [[inject = { ["/etc/hosts"] = { append = "10.0.0.2 db" }, ["/etc/hostname"] = "vm\n" }
+        inject["/etc/resolv.conf"] = { append = "a" }]],
+      ["b.lua"] = [[inject["/etc/hosts"] = { append = "10.0.0.3 web\n" }]],
+    }, { "a.lua", "b.lua" }), { tar.file("etc/hosts", "", { mode = octal "640", uid = 7 }), tar.symlink("etc/resolv.conf", "/run/nothing") })
+    same({
+      ["/etc/hosts"] = "file 0640 7:0 " .. HOSTS .. "10.0.0.2 db\n10.0.0.3 web\n",
+      ["/etc/resolv.conf"] = "file 0644 0:0 # No name server was known when this image was built.\na",
+    }, rootfs)
+  end)
+
+  it("appends to nothing where the item is switched off, and to no more than what is there", function()
+    local rootfs <close> = put_text([[guest = { hosts = false } inject = {
+      ["/etc/hosts"] = { append = "10.0.0.2 db\n" }, ["/etc/fstab"] = { append = "more" }, ["/etc/passwd"] = { append = "a:x:1:1::/:/bin/sh\n" },
+    }]], { tar.file("etc/fstab", "# own\n") })
+    same({
+      ["/etc/hosts"] = "file 0644 0:0 10.0.0.2 db\n", ["/etc/fstab"] = "file 0644 0:0 # own\nmore",
+      ["/etc/passwd"] = "file 0644 0:0 a:x:1:1::/:/bin/sh\n",
+    }, rootfs)
+  end)
+
+  it("appends to what else the recipe puts there", function()
+    local recipes = load_files({
+      ["r.lua"] = [[inject = { ["/"] = { dir = "over" }, ["/etc/app.conf"] = { append = "more\n" } }]], ["over/etc/app.conf"] = "new",
+    }, { "r.lua" })
+    local rootfs <close> = put(recipes, BASE)
+    same({ ["/etc/app.conf"] = "file 0640 33:34 new\nmore\n" }, rootfs)
+  end)
+
   it("takes the later of two recipes", function()
     local rootfs <close> = put(load_files({
       ["a.lua"] = [[inject["/x"] = { content = "a", owner = "web" }]], ["b.lua"] = [[remove = "/y" inject["/x"] = "b"]],
@@ -509,7 +571,7 @@ describe("inject", function()
     local huge = { type = "file", size = 256 * 1024 * 1024 + 1, nlink = 1, mode = 0, uid = 0, gid = 0, xattrs = {} }
     local tree = { stat = function() return huge end, resolve = function(_, path) return path end }
     assert.equal("r.lua:1: inject: /f: it is too large to be put in anew" .. ADVICE,
-      (problem_of(recipes.put_files, recipes, tree, function() end)))
+      (problem_of(recipes.put_files, recipes, tree, applied.new(tree, function() end))))
   end)
 
   it("is refused where a directory has too many in each other", function()
@@ -707,6 +769,91 @@ describe("hooks", function()
       assert.equal(("r.lua:2: %s: too late: the plan is made; say it in after_flatten or before"):format(name),
         (problem_of(recipes.call, recipes, "after_plan")))
     end
+  end)
+
+  -- The plan that recipes make for an image, with a rootfs that has it.
+  local function apply(text, layer)
+    local recipes = load_text(text)
+    local rootfs = engine.rootfs(scratch:path "x", layer or BASE)
+    local build = build_of(recipes)
+    recipes:apply(rootfs, build)
+    return rootfs, build.guest.entries
+  end
+
+  local CHANGED = [[
+    inject = { ["/etc/app.conf"] = "recipe", ["/opt/a/b"] = "b", ["/opt/c"] = "c", ["/lib/d/"] = { mode = "0700" }, ["/usr/"] = { mode = "0711" },
+      ["/etc/motd"] = "mine", ["/etc/hosts"] = { append = "10.0.0.2 db\n" } }
+    users = { { name = "dev" } }
+    remove = "/usr/lib/*.so"
+    function after_plan(plan)
+      local list = plan.entries
+      for at = #list, 1, -1 do
+        local entry = list[at]
+        %s
+      end
+    end]]
+
+  it("get all that is added in the plan, that of recipes first", function()
+    local rootfs <close>, list = apply(CHANGED:format "assert(entry.path)")
+    same({ ["/etc/app.conf"] = "file 0640 33:34 recipe", ["/usr/lib/a.so"] = "nothing" }, rootfs)
+    local paths = {}
+    for at = 1, 12 do
+      paths[at] = list[at].path
+    end
+    assert.same({ "/usr/lib/a.so", "/usr/lib/b.so", "/home/dev", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/app.conf", "/etc/motd",
+      "/lib/d", "/opt/a/b", "/opt/c", "/usr" }, paths)
+  end)
+
+  it("may change what a recipe puts in", function()
+    local rootfs <close> = apply(CHANGED:format [[
+      if entry.path == "/etc/app.conf" or entry.path == "/etc/hosts" or entry.path == "/etc/passwd" then entry.content = entry.content .. "+" end
+      if entry.path == "/opt/a/b" then entry.path, entry.mode = "/opt/z/b", 420 end
+      if entry.path == "/opt/c" then entry.type, entry.mode, entry.content, entry.target = nil, nil, nil, "z" end
+      if entry.path == "/usr" then entry.mode = 448 end]])
+    same({
+      ["/etc/app.conf"] = "file 0640 33:34 recipe+", ["/opt/a"] = "nothing", ["/opt/z/b"] = "file 0644 0:0 b", ["/opt/c"] = "symlink 0777 0:0 z",
+      ["/usr"] = "dir 0700 5:0", ["/usr/lib/a.so"] = "nothing",
+      ["/etc/hosts"] = "file 0644 0:0 127.0.0.1\tlocalhost\n127.0.1.1\tbanger\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.2 db\n+",
+      ["/etc/passwd"] = "file 0644 0:0 root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/srv:/bin/false\ndev:x:1000:1000::/home/dev:/bin/sh\n+",
+    }, rootfs)
+  end)
+
+  it("may take out what a recipe puts in: what was there comes back", function()
+    local rootfs <close>, list = apply(CHANGED:format [[
+      if entry.by and entry.type ~= "remove" then table.remove(list, at) end]])
+    same({
+      ["/etc/app.conf"] = "file 0640 33:34 old", ["/opt"] = "nothing", ["/home"] = "nothing", ["/usr/lib/d"] = "nothing", ["/usr"] = "dir 0750 5:0",
+      ["/etc/motd"] = "symlink 0777 0:0 ../usr/lib/motd", ["/usr/lib/motd"] = "file 0600 0:0 hi",
+      ["/etc/group"] = "file 0644 0:0 root:x:0:\nweb:x:34:\n", ["/etc/shadow"] = "nothing", ["/etc/hosts"] = "nothing",
+      ["/dev/null"] = "char 0666 0:0",
+    }, rootfs)
+    assert.equal("v", rootfs:stat "/etc/app.conf".xattrs["user.k"])
+    assert.equal(tar.MTIME, rootfs:stat "/etc/app.conf".mtime)
+    assert.equal("/usr/lib/b.so", list[2].path)
+    assert.is_nil(list[3].by)
+  end)
+
+  it("may add anywhere in the plan, and the later counts", function()
+    local rootfs <close> = apply [[inject = { ["/x"] = "x", ["/y"] = "y" }
+      function after_plan(plan)
+        table.insert(plan.entries, 1, { path = "/x", content = "first" })
+        plan.entries[#plan.entries + 1] = { path = "/y", content = "last" }
+      end]]
+    same({ ["/x"] = "file 0644 0:0 x", ["/y"] = "file 0644 0:0 last" }, rootfs)
+  end)
+
+  it("may not bring back what is removed, nor leave holes", function()
+    local function refused_plan(message, text, layer)
+      assert.equal("r.lua:1: after_plan: " .. message, (problem_of(apply, text, layer)))
+    end
+    refused_plan("/usr/lib/a.so: it is gone by now, so that its entry cannot be taken out; change remove of r in after_flatten",
+      [[remove = "/usr/lib/a.so" function after_plan(plan) table.remove(plan.entries, 1) end]])
+    refused_plan("/f: what was there is gone by now, so that its entry cannot be taken out; change inject of r in after_flatten",
+      [[inject["/f"] = "x" function after_plan(plan) table.remove(plan.entries, 1) end]], { tar.file("f", "x"), tar.hardlink("g", "f") })
+    refused_plan("its entries are no list: one is at '3', and none before it; table.remove leaves no hole",
+      [[function after_plan(plan) plan.entries = { [3] = { path = "/x", content = "x" } } end]])
+    refused_plan("its entries are no list: one is at 'x', and none before it; table.remove leaves no hole",
+      [[function after_plan(plan) plan.entries.x = { path = "/x", content = "x" } end]])
   end)
 
   it("raise errors of the world as they are, with the line", function()

@@ -38,6 +38,19 @@ local function type_of(entry)
   return entry.type or entry.target and "symlink" or (entry.content or entry.source) and "file" or nil
 end
 
+-- What would be left out in silence.
+local function after_hole(entries)
+  local count = 0
+  while entries[count + 1] ~= nil do
+    count = count + 1
+  end
+  for _, at in ipairs(sorted(entries)) do
+    if math.type(at) ~= "integer" or at < 1 or at > count then
+      return at
+    end
+  end
+end
+
 ---Check entries, and say of new ones where they come from.
 ---@param entries any
 ---@param by string # the recipe
@@ -45,6 +58,10 @@ end
 function M.complete(entries, by)
   if type(entries) ~= "table" then
     return ("its entries are a %s, not a list"):format(type(entries))
+  end
+  local hole = after_hole(entries)
+  if hole ~= nil then
+    return ("its entries are no list: one is at '%s', and none before it; table.remove leaves no hole"):format(tostring(hole))
   end
   for at, entry in ipairs(entries) do
     local message = check(at, entry)

@@ -188,16 +188,38 @@ function Files:host_entry(path, host, want, depth)
   end
 end
 
+-- nil: it climbs, or is the root.
+local function parts_of(path)
+  local parts = {}
+  for part in path:gmatch "[^/]+" do
+    if part == ".." then
+      return nil
+    elseif part ~= "." then
+      parts[#parts + 1] = part
+    end
+  end
+  return #parts > 0 and parts or nil
+end
+
+-- Where the image has no such file, or an empty one, it goes after what a guest would get
+-- there: that is left out where a file is.
 function Files:append(path, want)
   local text, message = read_text(self.rootfs, path)
   if not text then
     fail(self, path, "nothing can be appended: %s", message)
-  elseif text ~= "" and text:sub(-1) ~= "\n" then
-    text = text .. "\n"
   end
   path = end_of(self.rootfs, path)
   local found = self.rootfs:stat(path)
-  self:add({ path = path, type = "file", content = text .. want.append, xattrs = found and found.xattrs }, want, MODES.file)
+  local own = text == "" and self.guest_file("/" .. table.concat(parts_of(path) or {}, "/"))
+  text = own and own.content or text
+  if text ~= "" and text:sub(-1) ~= "\n" then
+    text = text .. "\n"
+  end
+  self:add({ path = path, type = "file", content = text .. want.append, xattrs = found and found.xattrs }, want,
+    own and own.mode or MODES.file)
+  if own then
+    self.entries[#self.entries].why = ("asked for, after what the item %s puts there"):format(own.item)
+  end
 end
 
 function Files:file(path, want)
@@ -294,18 +316,6 @@ local function expand(rootfs, parts, at, path, out)
       expand(rootfs, parts, at + 1, below(path, name), out)
     end
   end
-end
-
-local function parts_of(path)
-  local parts = {}
-  for part in path:gmatch "[^/]+" do
-    if part == ".." then
-      return nil
-    elseif part ~= "." then
-      parts[#parts + 1] = part
-    end
-  end
-  return #parts > 0 and parts or nil
 end
 
 function Files:remove(pattern)
@@ -453,30 +463,41 @@ local function add_users(files)
   files:add_account_files(before)
 end
 
-local function add_injected(files, of_accounts)
+local function kind_of(path, want)
+  return IS_ACCOUNT_FILE[path] and "accounts" or want.append and "append" or "others"
+end
+
+local function add_injected(files, kind)
   local inject = files.recipe.values.inject
   for _, path in ipairs(sorted(inject)) do
-    if (IS_ACCOUNT_FILE[path] or false) == of_accounts then
+    if kind_of(path, inject[path]) == kind then
       files:inject(path, inject[path])
     end
   end
 end
 
-local function step(add, ...)
-  local more = table.pack(...)
-  return function(rootfs, recipe)
-    local files = setmetatable({ rootfs = rootfs, recipe = recipe, entries = {}, names = {}, keys = {} }, Files)
-    add(files, table.unpack(more, 1, more.n))
+local function step(add, kind)
+  return function(rootfs, recipe, guest_file)
+    local files = setmetatable({
+      rootfs = rootfs, recipe = recipe, guest_file = guest_file, entries = {}, names = {}, keys = {},
+    }, Files)
+    add(files, kind)
     return files.entries, files.names
   end
 end
 
 ---What a recipe does to files, in steps: each is decided by what those before it left.
 ---Users come before the files that may be theirs, and after the account files that the
----recipe gives.
----With the entries they give the names in the recipe that asked for them.
----@type (fun(rootfs: banger.tree, recipe: banger.image_recipe): banger.guest_entry[], table<banger.guest_entry, string>)[]
+---recipe gives; what is appended comes last.
+---They are told what a guest would get at a path, and give with the entries the names in
+---the recipe that asked for them.
+---@alias banger.guest_file fun(path: string): banger.guest_entry?
+---@alias banger.recipe_step fun(rootfs: banger.tree, recipe: banger.image_recipe, guest_file: banger.guest_file):
+---  banger.guest_entry[], table<banger.guest_entry, string>
+---@type banger.recipe_step[]
 ---They raise `usage` for what cannot be, naming the recipe.
-M.STEPS = { step(add_removals), step(add_injected, true), step(add_users), step(add_injected, false) }
+M.STEPS = {
+  step(add_removals), step(add_injected, "accounts"), step(add_users), step(add_injected, "others"), step(add_injected, "append"),
+}
 
 return M

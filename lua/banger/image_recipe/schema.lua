@@ -383,7 +383,7 @@ M.keys = {
 
   after_resolve = hook "Called with (build) once the image is known, before anything is fetched.",
   after_flatten = hook "Called with (rootfs, build) once the layers are in, before anything is added.",
-  after_plan = hook "Called with (plan, rootfs, build): what will be added, to be changed.",
+  after_plan = hook "Called with (plan, rootfs, build): all that is added, to be changed.",
   before_mkext4 = hook "Called with (rootfs, build) when all is added.",
   after_mkext4 = hook "Called with (image, build): the path of the finished image, which gets its name afterwards.",
 }

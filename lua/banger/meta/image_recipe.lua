@@ -173,7 +173,7 @@ after_resolve = nil
 ---@type fun(rootfs: banger.rootfs, build: banger.recipe_build)|nil
 after_flatten = nil
 
----What will be added, to be changed.
+---All that is added, to be changed: what recipes put in, then what the guest needs besides.
 ---@type fun(plan: banger.guest_plan, rootfs: banger.rootfs, build: banger.recipe_build)|nil
 after_plan = nil
 
