@@ -11,21 +11,10 @@ local diff = require "banger.inspect.diff"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
 local text = require "banger.inspect.text"
-local xattr = require "banger.inspect.xattr"
 
--- Attributes with commas between them, into a set that several options share.
 local function ignore(given)
-  local names, known = {}, {}
-  for _, name in ipairs(diff.ATTRIBUTES) do
-    known[name] = true
-  end
-  for name in (given .. ","):gmatch "([^,]*)," do
-    if not known[name] then
-      return nil, ("--ignore: '%s' is none of %s"):format(name, table.concat(diff.ATTRIBUTES, ", "))
-    end
-    names[#names + 1] = name
-  end
-  return names
+  local set, message = diff.ignored(given)
+  return set, message and "--ignore: " .. message
 end
 
 local parser = argparse("banger-lua diff", "Say what differs between two images, or two layers: files added, removed, changed.")
@@ -54,28 +43,12 @@ local a <close> = open(options.a, options.layer_a)
 local b <close> = open(options.b, options.layer_b)
 
 local ignored = {}
-for _, names in ipairs(options.ignore) do
-  for _, name in ipairs(names) do
+for _, set in ipairs(options.ignore) do
+  for name in pairs(set) do
     ignored[name] = true
   end
 end
 local walk_options = { times = options.times, content = not options.no_content, ignore = ignored, paths = options.path }
-
-local function value(attribute, side)
-  local found = attribute[side]
-  if attribute.name == "xattr" and found then
-    return xattr.describe(attribute.key, found)
-  end
-  return found and text.escape(found) or "none"
-end
-
-local function describe(attribute)
-  if attribute.name == "content" then
-    return "content"
-  end
-  local name = attribute.name == "xattr" and "xattr " .. text.escape(attribute.key) or attribute.name
-  return ("%s %s -> %s"):format(name, value(attribute, "a"), value(attribute, "b"))
-end
 
 local function object(difference)
   local result = {}
@@ -86,7 +59,7 @@ local function object(difference)
   end
   result.attributes = {}
   for i, attribute in ipairs(difference.attributes) do
-    local item = { name = attribute.name, a = attribute.a and value(attribute, "a"), b = attribute.b and value(attribute, "b") }
+    local item = { name = attribute.name, a = attribute.a and diff.value(attribute, "a"), b = attribute.b and diff.value(attribute, "b") }
     text.put(item, "key", attribute.key)
     result.attributes[i] = item
   end
@@ -101,15 +74,8 @@ for difference in diff.each(a, b, walk_options) do
     table.insert(found[difference.kind], object(difference))
   elseif options.quiet then
     break
-  elseif difference.kind == "changed" then
-    local parts = {}
-    for i, attribute in ipairs(difference.attributes) do
-      parts[i] = describe(attribute)
-    end
-    cli.write(("changed  %s (%s)\n"):format(text.escape(difference.path), table.concat(parts, ", ")))
   else
-    local st = difference.a or difference.b
-    cli.write(("%-8s %s%s\n"):format(difference.kind, text.escape(difference.path), st.type == "whiteout" and " (whiteout)" or ""))
+    cli.write(diff.line(difference), "\n")
   end
 end
 if options.json then

@@ -13,10 +13,7 @@ end
 
 -- What handles can do besides what is in C.
 for _, handle in ipairs { "banger.Image", "banger.Rootfs" } do
-  local class = debug.getregistry()[handle].__index
-  for name, method in pairs(methods) do
-    class[name] = method
-  end
+  methods.add(debug.getregistry()[handle].__index)
 end
 
 -- A UUID of version 8 (RFC 9562: whatever the maker likes) out of a digest, so

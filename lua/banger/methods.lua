@@ -1,12 +1,47 @@
----Methods of images and rootfs that are in Lua. What they need is loaded when the first
----of them is called; `banger.inspect.methods` has and documents them.
+---Methods of images, rootfs and references that are in Lua: loaded when the first of them is
+---called. `banger.inspect.methods` has and documents them.
+local core = require "banger.core"
+
 local M = {}
 
-local NAMES = { "cat", "edit", "extract", "find", "inspect", "layers", "ls", "report", "tree" }
+local NAMES = { "cat", "diff", "edit", "extract", "find", "inspect", "layers", "ls", "report", "tree" }
+local TREES = { ["banger.Image"] = true, ["banger.Rootfs"] = true, ["banger.inspect.handle"] = true }
 
+---Whether a value is a handle that has the methods.
+---@param value any
+---@return boolean
+---@example
+---```lua
+---methods.is_tree(banger.open "out.ext4")  --> true
+---```
+function M.is_tree(value)
+  local meta = debug.getmetatable(value)
+  return type(meta) == "table" and TREES[rawget(meta, "__name")] or false
+end
+
+local function method(name)
+  return function(self, ...)
+    if not M.is_tree(self) then
+      core.error("usage", ("%s is a method of images, rootfs and references: image:%s(...), with a colon"):format(name, name))
+    end
+    return require("banger.inspect.methods")[name](self, ...)
+  end
+end
+
+local all = {}
 for _, name in ipairs(NAMES) do
-  M[name] = function(...)
-    return require("banger.inspect.methods")[name](...)
+  all[name] = method(name)
+end
+
+---Give the methods to a class of handles.
+---@param class table
+---@example
+---```lua
+---methods.add(Handle)
+---```
+function M.add(class)
+  for name, function_of in pairs(all) do
+    class[name] = function_of
   end
 end
 

@@ -75,8 +75,8 @@ describe("fields and methods:", function()
   gives("methods only after a colon", "method", "object:")
   gives("of a metatable's __index", "d", "object.inherite")
   gives("those that are no names are left out", nil, "object.", "inherited  method     own\n")
-  gives("an image's", nil, "image:", "cat      edit     find     list     read     resolve  walk\n"
-    .. "close    exists   inspect  ls       refresh  stat\ndf       extract  layers   path     report   tree\n")
+  gives("an image's", nil, "image:", "cat      diff     extract  layers   path     report   tree\n"
+    .. "close    edit     find     list     read     resolve  walk\ndf       exists   inspect  ls       refresh  stat\n")
   gives("a string's", "r", "name:uppe")
   gives("a file's", "ite", "io.stdout:wr")
   gives("nothing of a number", nil, "number.x")

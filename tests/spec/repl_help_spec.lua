@@ -49,6 +49,7 @@ describe("every public function has its annotations", function()
     local missing, count = {}, 0
     for type_name, class in pairs {
       Image = "image_file", Rootfs = "rootfs", Blob = "blob", Store = "store", Archive = "archive", Agent = "Agent",
+      ["inspect.handle"] = "inspect.handle",
     } do
       local index = debug.getregistry()["banger." .. type_name].__index
       if type(index) == "function" then index = select(2, debug.getupvalue(index, 1)) end
@@ -120,6 +121,8 @@ describe("help", function()
   says("a method that is in Lua", "image:find", "image:find([path [, wanted]]) -> banger.stat[]\n",
     "      newer     string, optional: modified after this file of the image\n")
   says("the same by itself", { lazy = function() return debug.getregistry()["banger.Rootfs"].__index.find end }, "image:find([path")
+  says("a method of a reference", { lazy = function() return debug.getregistry()["banger.inspect.handle"].__index.stat end },
+    "image:stat(path [, options]) -> banger.stat?\n")
   says("what looks into references", banger.inspect, "banger.inspect(target [, options]) -> banger.image_file|banger.inspect.handle\n",
     "      platform    string, optional: such as linux/arm64")
   says("a method of a rootfs", "rootfs:chain_id", "rootfs:chain_id() -> string")

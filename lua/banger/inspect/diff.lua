@@ -4,6 +4,7 @@ local banger = require "banger"
 local order = require "banger.inspect.order"
 local sorted = require "banger.sorted"
 local text = require "banger.inspect.text"
+local xattr = require "banger.inspect.xattr"
 
 local M = {}
 
@@ -259,6 +260,72 @@ function M.each(a, b, options)
       each = comparison:each(list[at])
     end
   end
+end
+
+---The attributes that a text names.
+---@param names string # with commas between them
+---@return table<string, boolean>? # for `ignore`
+---@return string? message
+---@example
+---```lua
+---diff.ignored "owner,mode"  --> { owner = true, mode = true }
+---```
+function M.ignored(names)
+  local set, known = {}, {}
+  for _, name in ipairs(M.ATTRIBUTES) do
+    known[name] = true
+  end
+  for name in (names .. ","):gmatch "([^,]*)," do
+    if not known[name] then
+      return nil, ("'%s' is none of %s"):format(name, table.concat(M.ATTRIBUTES, ", "))
+    end
+    set[name] = true
+  end
+  return set
+end
+
+---What an attribute is on one side, for people.
+---@param attribute banger.inspect.attribute
+---@param side "a"|"b"
+---@return string
+---@example
+---```lua
+---diff.value({ name = "mode", a = "0644" }, "b")  --> "none"
+---```
+function M.value(attribute, side)
+  local found = attribute[side]
+  if attribute.name == "xattr" and found then
+    return xattr.describe(attribute.key, found)
+  end
+  return found and text.escape(found) or "none"
+end
+
+local function describe(attribute)
+  if attribute.name == "content" then
+    return "content"
+  end
+  local name = attribute.name == "xattr" and "xattr " .. text.escape(attribute.key) or attribute.name
+  return ("%s %s -> %s"):format(name, M.value(attribute, "a"), M.value(attribute, "b"))
+end
+
+---A difference in a line.
+---@param difference banger.inspect.difference
+---@return string
+---@example
+---```lua
+---for difference in diff.each(old, new) do print(diff.line(difference)) end
+---```
+function M.line(difference)
+  local path = text.escape(difference.path)
+  if difference.kind == "changed" then
+    local parts = {}
+    for i, attribute in ipairs(difference.attributes) do
+      parts[i] = describe(attribute)
+    end
+    return ("changed  %s (%s)"):format(path, table.concat(parts, ", "))
+  end
+  local st = difference.a or difference.b
+  return ("%-8s %s%s"):format(difference.kind, path, st.type == "whiteout" and " (whiteout)" or "")
 end
 
 return M

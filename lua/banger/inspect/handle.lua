@@ -10,9 +10,7 @@ local M = {}
 ---@field image banger.image
 ---@field progress fun(): banger.progress # a new one, to be closed, for what fetches layers
 local Handle = {}
-for name, method in pairs(methods) do
-  Handle[name] = method
-end
+methods.add(Handle)
 
 local function tree_of(self)
   if self.closed then
@@ -45,6 +43,7 @@ function Handle:close()
 end
 
 local META = { __index = Handle, __close = Handle.close, __name = "banger.inspect.handle" }
+debug.getregistry()[META.__name] = META -- as the handles of the core have theirs
 
 function META:__tostring()
   if self.closed then

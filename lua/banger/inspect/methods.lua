@@ -4,6 +4,7 @@ local arguments = require "banger.inspect.arguments"
 local banger = require "banger"
 local cat = require "banger.inspect.cat"
 local cli = require "banger.cli"
+local diff = require "banger.inspect.diff"
 local edit = require "banger.inspect.edit"
 local extract = require "banger.inspect.extract"
 local find = require "banger.inspect.find"
@@ -11,6 +12,7 @@ local handles = require "banger.inspect.handle"
 local inspect = require "banger.inspect"
 local layers = require "banger.inspect.layers"
 local ls = require "banger.inspect.ls"
+local methods = require "banger.methods"
 local result = require "banger.inspect.result"
 local size = require "banger.size"
 local summary = require "banger.inspect.summary"
@@ -20,10 +22,18 @@ local trees = require "banger.inspect.tree"
 ---@class banger.tree
 local Tree = {}
 
+-- Options may be all that is given.
+local function path_and_options(path, options)
+  if type(path) == "table" and options == nil then
+    return nil, path
+  end
+  return path, options
+end
+
 local LS = { long = "boolean", recursive = "boolean", directory = "boolean", human_readable = "boolean", numeric = "boolean" }
 
 ---List what is in a directory, sorted; or what one file is.
----@param path? string # default "/"
+---@param path? string|banger.inspect.ls_options # default "/"; options may be all that is given
 ---@param options? banger.inspect.ls_options
 ---@return banger.stat[] # prints as `banger-lua ls` does
 ---@example
@@ -33,6 +43,7 @@ local LS = { long = "boolean", recursive = "boolean", directory = "boolean", hum
 ---```
 ---Raises `not_found`, `usage`.
 function Tree:ls(path, options)
+  path, options = path_and_options(path, options)
   options = arguments.options("ls", options, LS)
   local listing = ls.collect(self, { arguments.text("ls", "path", path, "/") }, options)
   return result.new(ls.entries(listing), function(out)
@@ -105,9 +116,7 @@ end
 ---```
 ---Raises `not_found`, `usage`.
 function Tree:find(path, wanted)
-  if type(path) == "table" and wanted == nil then
-    path, wanted = nil, path
-  end
+  path, wanted = path_and_options(path, wanted)
   local list = {}
   find.each(self, { arguments.text("find", "path", path, "/") }, conditions(wanted), function(_, st)
     list[#list + 1] = st
@@ -122,7 +131,7 @@ end
 local TREE = { depth = "integer", size = "boolean", directories = "boolean", ascii = "boolean" }
 
 ---Draw the tree below a path.
----@param path? string # default "/"
+---@param path? string|banger.inspect.tree_options # default "/"; options may be all that is given
 ---@param options? banger.inspect.tree_options
 ---@return banger.inspect.tree_entry[] # prints as `banger-lua tree` does
 ---@example
@@ -131,6 +140,7 @@ local TREE = { depth = "integer", size = "boolean", directories = "boolean", asc
 ---```
 ---Raises `not_found`, `usage`.
 function Tree:tree(path, options)
+  path, options = path_and_options(path, options)
   options = arguments.options("tree", options, TREE)
   if options.depth and options.depth < 1 then
     banger.error("usage", ("tree: depth is a number of levels from 1 on, not %d"):format(options.depth))
@@ -146,6 +156,49 @@ function Tree:tree(path, options)
     end
     out("\n", trees.summary(counts, options), "\n")
   end)
+end
+
+local DIFF = { times = "boolean", content = "boolean", ignore = "string", path = "string" }
+
+local function compare(a, b, options)
+  local ignored, message
+  if options.ignore then
+    ignored, message = diff.ignored(options.ignore)
+  end
+  if message then
+    banger.error("usage", "diff: ignore: " .. message)
+  end
+  local list = {}
+  for difference in diff.each(a, b, { times = options.times, content = options.content, path = options.path, ignore = ignored }) do
+    list[#list + 1] = difference
+  end
+  return result.new(list, function(out)
+    for _, difference in ipairs(list) do
+      out(diff.line(difference), "\n")
+    end
+  end)
+end
+
+---Say what differs between this and another image: files added, removed, changed.
+---@param other banger.tree|string # a handle, or what `banger.inspect` takes
+---@param options? { times?: boolean, content?: boolean, ignore?: string, path?: string } # times: of modification count too;
+---  content: false does not compare bytes; ignore: attributes that do not count, with commas; path: compare only what is here and below
+---@return banger.inspect.difference[] # prints as `banger-lua diff` does
+---@example
+---```lua
+---local found = banger.open("old.ext4"):diff("new.ext4", { ignore = "owner,mode" })
+---if #found == 0 then print "they are the same" end
+---```
+---Raises `usage`, `not_found`; what `banger.inspect` does.
+function Tree:diff(other, options)
+  options = arguments.options("diff", options, DIFF)
+  if type(other) == "string" then
+    local opened <close> = inspect.for_scripts(other)
+    return compare(self, opened, options)
+  elseif not methods.is_tree(other) then
+    banger.error("usage", ("diff: the other must be an image, a rootfs, a reference or a name of one, not a %s"):format(type(other)))
+  end
+  return compare(self, other, options)
 end
 
 local EXTRACT = { force = "boolean", owner = "boolean" }

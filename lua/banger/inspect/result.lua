@@ -12,7 +12,7 @@ local NAME = "banger.inspect.result"
 ---@example
 ---```lua
 ---local names = result.new({ "a" }, function(out) out("a", "\n") end)
----tostring(names)  --> "a\n"
+---tostring(names)  --> "a"
 ---```
 function M.new(data, write)
   return setmetatable(data, {
@@ -38,7 +38,8 @@ end
 
 local ENOUGH = {}
 
----How a value of `result.new` is printed.
+---How a value of `result.new` is printed: lines, of which the last has no end, as `print` wants
+---it.
 ---@param data table
 ---@param most? integer # lines; default all
 ---@return string
@@ -58,7 +59,7 @@ function M.text(data, most)
   if not ok and problem ~= ENOUGH then
     error(problem, 0)
   end
-  return table.concat(lines), not ok
+  return (table.concat(lines):gsub("\n$", "")), not ok
 end
 
 return M

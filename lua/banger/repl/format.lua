@@ -326,7 +326,7 @@ local function format_result(state, value)
   if not ok or said == "" then
     return ok and "{}" or "a result that cannot be printed"
   end
-  return text.escape(said:gsub("\n$", ""), "\n")
+  return text.escape(said, "\n")
     .. (more and "\n" .. paint(state, "dim", "... and more; print(_) prints all") or "")
 end
 

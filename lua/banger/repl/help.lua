@@ -305,7 +305,7 @@ end
 
 local TOPICS = {
   { "Make an image", "fetch_blob rootfs flatten_layer inject mkext4" },
-  { "Look into one: image, rootfs and reference alike", "open inspect tree:ls tree:cat tree:find tree:tree tree:extract "
+  { "Look into one: image, rootfs and reference alike", "open inspect tree:ls tree:cat tree:find tree:tree tree:diff tree:extract "
     .. "tree:inspect tree:layers tree:report tree:stat tree:list tree:read tree:walk tree:exists tree:resolve tree:df" },
   { "Change one that is finished", "tree:edit inject debugfs_batch apply_ownership" },
   { "Where images come from", "source.resolve archive store http" },
