@@ -26,9 +26,9 @@ parser:option("--ignore", "What does not count: " .. table.concat(diff.ATTRIBUTE
 parser:flag("--times", "Times of modification (mtime) count too.")
 parser:flag("--no-content", "Do not compare the bytes of files of the same size.")
 parser:option("--layer", "Of references: only what this layer of each brings and hides; 1 is the oldest.")
-  :argname("N"):convert(inspect.layer_number "--layer")
-parser:option("--layer-a", "This layer of the first."):argname("N"):convert(inspect.layer_number "--layer-a")
-parser:option("--layer-b", "This layer of the second."):argname("N"):convert(inspect.layer_number "--layer-b")
+  :argname("N"):convert(cli.number("--layer", 1))
+parser:option("--layer-a", "This layer of the first."):argname("N"):convert(cli.number("--layer-a", 1))
+parser:option("--layer-b", "This layer of the second."):argname("N"):convert(cli.number("--layer-b", 1))
 inspect.options(parser, { layer = true })
 parser:epilog("The exit status is 0 when nothing differs, 1 when something does (or the command line is wrong, which stderr says), and 2 or "
   .. "more for trouble, as everywhere. With --quiet that is all that is said, and the first difference ends it. Contents are compared byte "

@@ -13,15 +13,7 @@ local cli = require "banger.cli"
 local json = require "banger.json"
 local put = require("banger.inspect.text").put
 
-local WAIT_MAX = 86400
-
-local function seconds(text)
-  local number = tonumber(text)
-  if not number or number < 0 or number > WAIT_MAX then
-    return nil, ("--wait: '%s' is no number of seconds up to %d"):format(text, WAIT_MAX)
-  end
-  return number
-end
+local DAY = 86400
 
 local function variable(text)
   if not text:find "^[^=]+=" then
@@ -34,9 +26,9 @@ local parser = argparse("banger-lua exec", "Run a command in a machine that has 
 parser:usage "Usage: banger-lua exec [options] ADDRESS [-- COMMAND ARGUMENTS...]"
 parser:argument("address", "Where the agent is: vsock:CID[:PORT], unix:PATH (of a virtio-serial port's socket) or "
   .. "hybrid:PATH[:PORT] (Firecracker's and cloud-hypervisor's vsock).")
-parser:option("--wait", "Seconds that the agent has to answer; without it, it has to be there. It may be all that is asked. An agent "
+parser:option("--wait", "How long the agent has to answer, such as 30s or 5m; without it, it has to be there. It may be all that is asked. An agent "
   .. "answers before the services of its machine are up.")
-  :argname("SECONDS"):convert(seconds)
+  :argname("TIME"):convert(cli.duration("--wait", DAY))
 parser:option("-e --env", "NAME=VALUE, over the image's environment; may be repeated."):argname("NAME=VALUE"):convert(variable):count "*"
 parser:option("-C --cwd", "The command's directory; default /."):argname "DIR-THERE"
 parser:option("-u --user", "Whose it is: name|uid[:group|gid]; default root."):argname "USER"

@@ -35,18 +35,10 @@ local function least_efficiency(given)
   return number
 end
 
-local function count(given)
-  local number = given:find "^%d+$" and #given < 9 and math.tointeger(tonumber(given))
-  if not number then
-    return nil, ("--worst: '%s' is no number"):format(given)
-  end
-  return number
-end
-
 local parser = argparse("banger-lua layers", "Say what each layer of an image adds, changes, removes and wastes.")
 inspect.target(parser)
 parser:flag("--files", "List what each layer adds (+), changes (~) and removes (-).")
-parser:option("--worst", "How many of the paths that waste most to list; default 10."):argname("N"):convert(count)
+parser:option("--worst", "How many of the paths that waste most to list; default 10."):argname("N"):convert(cli.number("--worst", 0))
 parser:option("--max-wasted", "Exit with 1 when more is wasted: bytes such as 10M, or a part of all such as 5%.")
   :argname("SIZE|PERCENT"):convert(most_wasted)
 parser:option("--min-efficiency", "Exit with 1 when the score is less, such as 0.95."):argname("SCORE"):convert(least_efficiency)

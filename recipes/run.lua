@@ -30,7 +30,7 @@ parser:option("--machine", "What to boot on: q35 or microvm for amd64, virt for 
 parser:option("--accel", "How: auto takes KVM where it works, and software emulation (tcg) where not.", "auto")
   :choices { "auto", "kvm", "tcg" }
 parser:option("--memory", "Memory, such as 512M.", "512M"):argname("SIZE"):convert(asked.memory)
-parser:option("--cpus", "Processors.", "1"):argname("N"):convert(asked.number("--cpus", 1, 255))
+parser:option("--cpus", "Processors.", "1"):argname("N"):convert(cli.number("--cpus", 1, 255))
 parser:option("--append", "Words for the kernel's command line; may be repeated.")
   :argname("WORDS"):count("*"):convert(asked.words)
 parser:option("--forward", "HOSTPORT:GUESTPORT, a TCP port of this machine's loopback that leads to one of the guest; may be repeated.")

@@ -8,18 +8,10 @@ local json = require "banger.json"
 local text = require "banger.inspect.text"
 local trees = require "banger.inspect.tree"
 
-local function depth(given)
-  local number = given:find "^%d+$" and #given < 9 and math.tointeger(tonumber(given))
-  if not number or number < 1 then
-    return nil, ("--depth: '%s' is no number from 1 on"):format(given)
-  end
-  return number
-end
-
 local parser = argparse("banger-lua tree", "Draw the tree of an image.")
 inspect.target(parser)
 parser:argument("path", "Where to begin; default: /."):args "?"
-parser:option("-L --depth", "How deep to go."):argname("N"):convert(depth)
+parser:option("-L --depth", "How deep to go."):argname("N"):convert(cli.number("--depth", 1))
 parser:flag("-s --size", "Sizes too; a directory's is that of all below it, a file of several names counted once.")
 parser:flag("-d --directories", "Only directories.")
 parser:flag("--ascii", "Draw with ASCII.")

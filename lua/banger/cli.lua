@@ -122,18 +122,45 @@ function M.size(option, words)
   end
 end
 
+local MOST = 999999999
+
+---A converter for argparse: a whole number within bounds, in plain digits.
+---@param option? string # its name, for messages; nil: the message is without one
+---@param least integer
+---@param most? integer # default: nine digits
+---@return fun(text: string): integer?, string?
+---@example
+---```lua
+---parser:option("--cpus"):convert(cli.number("--cpus", 1, 255))
+---```
+function M.number(option, least, most)
+  return function(text)
+    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if not value or value < least or value > (most or MOST) then
+      local bounds = most and ("from %d to %d"):format(least, most) or ("from %d on"):format(least)
+      return nil, ("%s'%s' is no number %s"):format(option and option .. ": " or "", text, bounds)
+    end
+    return value
+  end
+end
+
 local seconds = { [""] = 1, s = 1, m = 60, h = 3600, d = 86400, w = 7 * 86400 }
 
 ---A converter for argparse: a time span such as 30d to seconds.
 ---@param option string # its name, for messages
+---@param most? integer # seconds
 ---@return fun(text: string): integer?, string?
-function M.duration(option)
+function M.duration(option, most)
   return function(text)
     local number, unit = text:match "^(%d+)(%a?)$"
     if not number or #number > 9 or not seconds[unit] then
       return nil, ("%s: '%s' is no time span: a number with s, m, h, d or w expected"):format(option, text)
     end
-    return math.tointeger(number) * seconds[unit]
+    local span = math.tointeger(number) * seconds[unit]
+    if most and span > most then
+      return nil, ("%s: '%s' is too long: %d seconds at most"):format(option, text, most)
+    end
+    return span
   end
 end
 
@@ -150,21 +177,13 @@ function M.text(option, limit)
   end
 end
 
-local function jobs(text)
-  local count = math.tointeger(tonumber(text))
-  if not count or count < 1 or count > 64 then
-    return nil, ("--jobs: '%s' is no number from 1 to 64"):format(text)
-  end
-  return count
-end
-
 ---Add the options that say how registries and the cache are used.
 ---@param parser table # of argparse
 function M.registry_options(parser)
   parser:option("--authfile", "A file of credentials, as podman login and docker login write them."):argname "FILE"
   parser:option("--tls-verify", "Whether a registry must prove who it is; false allows plain HTTP too.", "true")
     :choices { "true", "false" }
-  parser:option("--jobs", "Downloads at once; default 6."):argname("N"):convert(jobs)
+  parser:option("--jobs", "Downloads at once; default 6."):argname("N"):convert(M.number("--jobs", 1, 64))
   parser:option("--pull", "Ask the registry what a tag stands for: always, only when the cache has it not, never.")
     :choices { "always", "missing", "never" }
   parser:flag("--offline", "Use nothing but the cache; the same as --pull never.")

@@ -264,23 +264,6 @@ function M.for_scripts(target, options)
   return M.open(arguments.text("inspect", "target", target), given)
 end
 
----What argparse converts the number of a layer with.
----@param option string # for messages
----@return fun(given: string): integer?, string?
----@example
----```lua
----parser:option("--layer"):convert(inspect.layer_number "--layer")
----```
-function M.layer_number(option)
-  return function(given)
-    local number = given:find "^%d+$" and #given < 6 and math.tointeger(tonumber(given))
-    if not number or number < 1 then
-      return nil, ("%s: '%s' is no number from 1 on"):format(option, given)
-    end
-    return number
-  end
-end
-
 ---Add the argument that says what to look into.
 ---@param parser table # of argparse
 ---@example
@@ -307,7 +290,7 @@ function M.options(parser, leave_out)
   parser:flag("-q --quiet", "Say nothing on stderr but errors.")
   if not (leave_out and leave_out.layer) then
     parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest.")
-      :argname("N"):convert(M.layer_number "--layer")
+      :argname("N"):convert(cli.number("--layer", 1))
   end
   parser:option("--platform", "Of a reference: the platform, such as linux/arm64; default: this machine's."):argname "OS/ARCH"
   cli.registry_options(parser)

@@ -286,7 +286,7 @@ describe("find", function()
       ["-perm 888"] = "-perm: '888' is no mode; octal digits expected, after / for any of the bits, after - for all of them (see --help)",
       ["-perm 17777"] = "-perm: '17777' is no mode; octal digits expected, after / for any of the bits, after - for all of them (see --help)",
       ["-uid me"] = "-uid: 'me' is no number (see --help)",
-      ["-maxdepth -1"] = "-maxdepth: '-1' is no number (see --help)",
+      ["-maxdepth -1"] = "-maxdepth: '-1' is no number from 0 on (see --help)",
     } do
       local option, value = words:match "^(%S+) (%S+)$"
       fails(1, message, "find", image, option, value)

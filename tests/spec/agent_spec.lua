@@ -344,10 +344,15 @@ describe("an address", function()
       assert.are.equal(code, got)
     end
     assert_told(2, "unix:/nosuch: there is no such socket", "unix:/nosuch")
-    assert_told(2, "unix:/nosuch: there is no such socket", "unix:/nosuch", "--wait 0.5")
+    assert_told(2, "unix:/nosuch: there is no such socket", "unix:/nosuch", "--wait 1s")
     assert_told(1, "'tcp:1' is no agent's address: vsock:CID[:PORT], unix:PATH or hybrid:PATH[:PORT]", "tcp:1")
-    assert_told(1, "--wait: 'soon' is no number of seconds up to 86400 (see --help)", address, "--wait soon")
+    for _, wrong in ipairs { "soon", "0x1", "1e1", "0.5" } do
+      assert_told(1, ("--wait: '%s' is no time span: a number with s, m, h, d or w expected (see --help)"):format(wrong), address,
+        "--wait " .. wrong)
+    end
+    assert_told(1, "--wait: '25h' is too long: 86400 seconds at most (see --help)", address, "--wait 25h")
     assert_run(0, "", "--wait 1")
+    assert_run(0, "", "--wait 1m")
     assert_run(1, "banger-lua: nothing to do: give a command after --, --put, --get, or --wait\n", "")
     assert_told(1, "--env: 'A' is not NAME=VALUE (see --help)", address, "--env A")
   end)

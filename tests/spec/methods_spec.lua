@@ -350,7 +350,7 @@ describe("a mistake is named:", function()
   says("find: type: 'x' is no type; f, d, l, c, b, p, s expected, several with commas", function(image) image:find { type = "x" } end)
   says("find: perm: '999' is no mode; octal digits expected, after / for any of the bits, after - for all of them",
     function(image) image:find { perm = "999" } end)
-  says("find: maxdepth: '-1' is no number", function(image) image:find { maxdepth = -1 } end)
+  says("find: maxdepth: '-1' is no number from 0 on", function(image) image:find { maxdepth = -1 } end)
   says("find: 'name' must be a text or a whole number, not a table", function(image) image:find { name = {} } end)
   says("find: 'empty' must be true or false, not a number", function(image) image:find { empty = 1 } end)
   says("IMAGE has no user 'nobody'", function(image) image:find { user = "nobody" } end)

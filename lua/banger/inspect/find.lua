@@ -1,5 +1,6 @@
 ---Finds files of an image by conditions, which are written as find(1) has them.
 local banger = require "banger"
+local cli = require "banger.cli"
 local glob = require "banger.inspect.glob"
 local inspect = require "banger.inspect"
 local sizes = require "banger.size"
@@ -79,14 +80,6 @@ local function perm_test(given)
   end
 end
 
-local function depth(given)
-  local number = given:find "^%d+$" and #given < 9 and math.tointeger(tonumber(given))
-  if not number then
-    return nil, ("'%s' is no number"):format(given)
-  end
-  return number
-end
-
 local function text_itself(given)
   return given
 end
@@ -95,7 +88,7 @@ end
 ---@type table<string, fun(given: string): any, string?>
 M.conditions = {
   name = glob.compile, path = glob.compile, xattr = glob.compile, type = types, size = size_test, perm = perm_test, uid = number_test,
-  gid = number_test, links = number_test, maxdepth = depth, user = text_itself, group = text_itself, newer = text_itself,
+  gid = number_test, links = number_test, maxdepth = cli.number(nil, 0), user = text_itself, group = text_itself, newer = text_itself,
 }
 
 local function id_of(tree, names, given, what)

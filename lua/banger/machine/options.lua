@@ -6,26 +6,11 @@ local M = {}
 
 local LEAST_MEMORY = 32 * 1024 * 1024
 
----A converter for a number within bounds.
----@param option string # for messages
----@param least integer
----@param most integer
----@return fun(text: string): integer?, string?
-function M.number(option, least, most)
-  return function(text)
-    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
-    if not value or value < least or value > most then
-      return nil, ("%s: '%s' is no number from %d to %d"):format(option, text, least, most)
-    end
-    return value
-  end
-end
-
 ---@param text string # HOSTPORT:GUESTPORT
 ---@return { host: integer, guest: integer }?
 ---@return string? message
 function M.forward(text)
-  local port = M.number("--forward", 1, 65535)
+  local port = cli.number("--forward", 1, 65535)
   local from, to = text:match "^(%d+):(%d+)$"
   if not from or not port(from) or not port(to) then
     return nil, ("--forward: '%s' is not HOSTPORT:GUESTPORT"):format(text)
