@@ -469,7 +469,8 @@ describe("signals:", function()
   end)
 
   it("end the process when the first is not heeded", function()
-    local got = signalled("INT", READY .. "return (('a'):rep(40)):find(('a-'):rep(20) .. 'b')", "1 2")
+    -- Once it is in there, which is after it said that it is ready.
+    local got = signalled("INT", READY .. "return (('a'):rep(40)):find(('a-'):rep(20) .. 'b')", "1; do sleep 2; done; for i in 1 2")
     assert.same({ "", 130 }, { got.out, got.code })
   end)
 
