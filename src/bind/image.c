@@ -319,6 +319,24 @@ static int image_read(lua_State *L)
 	return 1;
 }
 
+/* data(path, offset): from where to before where there is no hole, at or after it */
+static int image_data(lua_State *L)
+{
+	struct image *image = check_open(L, 1);
+	const char *path = luaL_checkstring(L, 2);
+	lua_Integer offset = luaL_optinteger(L, 3, 0);
+	uint32_t ino = find_or_raise(L, image, path, NULL);
+	uint64_t start, end;
+	struct err err;
+	int found;
+
+	luaL_argcheck(L, offset >= 0, 3, "a number of bytes expected");
+	found = ext4_next_data(image->file, ino, (uint64_t)offset, &start, &end, &err);
+	if (found < 0)
+		return bind_raise(L, &err);
+	return found ? bind_push_range(L, start, end) : 0;
+}
+
 static int image_exists(lua_State *L)
 {
 	struct image *image = check_open(L, 1);
@@ -516,6 +534,7 @@ static const luaL_Reg methods[] = {
 	{"list", image_list},
 	{"read", image_read},
 	{"walk", image_walk},
+	{"data", image_data},
 	{"exists", image_exists},
 	{"resolve", image_resolve},
 	{"df", image_df},

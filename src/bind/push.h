@@ -8,6 +8,9 @@
 /* Set a field of the table on the top of the stack. */
 void bind_set_integer(lua_State *L, const char *key, int64_t value);
 
+/* Push where something begins, and where it is past; 2, the number of results. */
+int bind_push_range(lua_State *L, uint64_t start, uint64_t end);
+
 /* What S_IFMT says: "file", "dir", "symlink", ... */
 const char *bind_type_name(uint32_t mode);
 

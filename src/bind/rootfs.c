@@ -379,6 +379,25 @@ static int rootfs_read_method(lua_State *L)
 	return 1;
 }
 
+static int rootfs_data(lua_State *L)
+{
+	struct rootfs *rootfs = check_open(L, 1);
+	const char *path = luaL_checkstring(L, 2);
+	lua_Integer offset = luaL_optinteger(L, 3, 0);
+	struct tree_node *node = find_or_raise(L, rootfs, path);
+	uint64_t start, end;
+	struct err err;
+
+	luaL_argcheck(L, offset >= 0, 3, "a number of bytes expected");
+	if (!S_ISREG(node->inode->mode)) {
+		err_set(&err, ERR_USAGE, "%s: not a regular file", path);
+		return bind_raise(L, &err);
+	}
+	if (!rootfs_next_data(node->inode, (uint64_t)offset, &start, &end))
+		return 0;
+	return bind_push_range(L, start, end);
+}
+
 static int rootfs_exists(lua_State *L)
 {
 	struct rootfs *rootfs = check_open(L, 1);
@@ -526,6 +545,7 @@ static const luaL_Reg methods[] = {
 	{"list", rootfs_list},
 	{"read", rootfs_read_method},
 	{"walk", rootfs_walk},
+	{"data", rootfs_data},
 	{"exists", rootfs_exists},
 	{"resolve", rootfs_resolve},
 	{"df", rootfs_df},

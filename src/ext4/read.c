@@ -372,3 +372,16 @@ ssize_t ext4_read(struct ext4_file *file, uint32_t ino, uint64_t offset, void *d
 			err, ERR_USAGE, "%s: inode %u is not a regular file", file->path, ino);
 	return read_content(file, ino, &inode, offset, data, len, err);
 }
+
+int ext4_next_data(struct ext4_file *file, uint32_t ino, uint64_t offset, uint64_t *start,
+	uint64_t *end, struct err *err)
+{
+	struct ext2_inode_large inode;
+
+	if (read_inode(file, ino, &inode, err) < 0)
+		return -1;
+	if (!S_ISREG(inode.i_mode))
+		return err_set(
+			err, ERR_USAGE, "%s: inode %u is not a regular file", file->path, ino);
+	return read_next_data(file, ino, &inode, offset, start, end, err);
+}

@@ -85,6 +85,12 @@ void ext4_names_free(struct ext4_names *names);
 ssize_t ext4_read(struct ext4_file *file, uint32_t ino, uint64_t offset, void *data, size_t len,
 	struct err *err);
 
+/* Where a file's content is no hole, at or after `offset`: from *start to before
+ * *end. 1, or 0 when nothing but a hole follows, or -1. Of files that ext2 has
+ * made (without extents) all counts as content. */
+int ext4_next_data(struct ext4_file *file, uint32_t ino, uint64_t offset, uint64_t *start,
+	uint64_t *end, struct err *err);
+
 struct ext4_df {
 	uint64_t size; /* bytes */
 	uint64_t free; /* bytes, those reserved for root included */

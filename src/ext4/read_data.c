@@ -153,6 +153,67 @@ ssize_t read_content(struct ext4_file *file, uint32_t ino, struct ext2_inode_lar
 	return (ssize_t)done;
 }
 
+static void free_extents(ext2_extent_handle_t *handle)
+{
+	if (*handle)
+		ext2fs_extent_free(*handle);
+}
+
+/* The first extent with content at or after `block`. Extents of a sound file are in order: one that
+ * goes back would make the search endless. */
+static int find_data(struct ext4_file *file, uint32_t ino, ext2_extent_handle_t handle,
+	uint64_t block, struct ext2fs_extent *extent, struct err *err)
+{
+	uint64_t past = 0;
+	errcode_t rc = ext2fs_extent_goto(handle, block);
+
+	if (!rc || rc == EXT2_ET_EXTENT_NOT_FOUND)
+		rc = ext2fs_extent_get(handle, EXT2_EXTENT_CURRENT, extent);
+	for (; !rc; rc = ext2fs_extent_get(handle, EXT2_EXTENT_NEXT_LEAF, extent)) {
+		if (interrupt_check(err) < 0)
+			return -1;
+		if (!(extent->e_flags & EXT2_EXTENT_FLAGS_LEAF))
+			continue;
+		if (extent->e_lblk < past || !extent->e_len)
+			return err_set(err, ERR_EXT4, "%s: the extents of inode %u are in disorder",
+				file->path, ino);
+		past = extent->e_lblk + extent->e_len;
+		if (past > block && !(extent->e_flags & EXT2_EXTENT_FLAGS_UNINIT))
+			return 1;
+	}
+	if (rc == EXT2_ET_EXTENT_NO_NEXT || rc == EXT2_ET_NO_CURRENT_NODE)
+		return 0;
+	return ext4_error(err, rc, "%s: read the extents of inode %u", file->path, ino);
+}
+
+int read_next_data(struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inode,
+	uint64_t offset, uint64_t *start, uint64_t *end, struct err *err)
+{
+	cleanup(free_extents) ext2_extent_handle_t handle = NULL;
+	uint64_t size = read_size(inode), block = file->fs->blocksize;
+	struct ext2fs_extent extent;
+	errcode_t rc;
+	int found;
+
+	*start = offset;
+	*end = size;
+	if (offset >= size)
+		return 0;
+	if (inode->i_flags & EXT4_INLINE_DATA_FL || !(inode->i_flags & EXT4_EXTENTS_FL))
+		return 1;
+	rc = ext2fs_extent_open2(file->fs, ino, (struct ext2_inode *)inode, &handle);
+	if (rc)
+		return ext4_error(err, rc, "%s: read the extents of inode %u", file->path, ino);
+	found = find_data(file, ino, handle, offset / block, &extent, err);
+	if (found <= 0)
+		return found;
+	if (extent.e_lblk * block > offset)
+		*start = extent.e_lblk * block;
+	if ((extent.e_lblk + extent.e_len) * block < size)
+		*end = (extent.e_lblk + extent.e_len) * block;
+	return *start < size;
+}
+
 int read_target(struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inode,
 	struct arena *arena, const char **target, size_t *len, struct err *err)
 {

@@ -36,6 +36,10 @@ int read_map(struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inod
 ssize_t read_content(struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inode,
 	uint64_t offset, void *data, size_t len, struct err *err);
 
+/* As ext4_next_data, of any inode. */
+int read_next_data(struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inode,
+	uint64_t offset, uint64_t *start, uint64_t *end, struct err *err);
+
 /* A symbolic link's target, terminated, in `arena`. */
 int read_target(struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inode,
 	struct arena *arena, const char **target, size_t *len, struct err *err);

@@ -259,6 +259,10 @@ static int fill_stat(struct ext4_file *file, uint32_t ino, struct ext4_stat *st,
 	st->uid = read_uid(&inode);
 	st->gid = read_gid(&inode);
 	st->size = read_size(&inode);
+	if (S_ISREG(st->mode) && st->size > (uint64_t)file->fs->blocksize << 32)
+		return err_set(err, ERR_EXT4,
+			"%s: inode %u has %llu bytes, more than any file: the image is damaged",
+			file->path, ino, (unsigned long long)st->size);
 	st->nlink = inode.i_links_count;
 	read_times(file, &inode, st);
 	st->blocks = ext2fs_get_stat_i_blocks(file->fs, (struct ext2_inode *)&inode);

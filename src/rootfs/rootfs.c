@@ -79,6 +79,22 @@ static const struct extent *find_extent(const struct tree_inode *inode, uint64_t
 	return low < inode->extent_count ? &extents[low] : NULL;
 }
 
+bool rootfs_next_data(
+	const struct tree_inode *inode, uint64_t offset, uint64_t *start, uint64_t *end)
+{
+	const struct extent *e;
+	uint64_t from, to;
+
+	e = offset < inode->size ? find_extent(inode, offset >> LAYOUT_BLOCK_BITS) : NULL;
+	if (!e)
+		return false;
+	from = (uint64_t)e->file_block << LAYOUT_BLOCK_BITS;
+	to = from + ((uint64_t)e->count << LAYOUT_BLOCK_BITS);
+	*start = from > offset ? from : offset;
+	*end = to < inode->size ? to : inode->size;
+	return *start < *end;
+}
+
 ssize_t rootfs_read(struct rootfs *rootfs, const struct tree_inode *inode, uint64_t offset,
 	void *data, size_t len, struct err *err)
 {

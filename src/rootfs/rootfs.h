@@ -41,6 +41,11 @@ int rootfs_check(const struct rootfs *rootfs, struct err *err);
 struct tree_node *rootfs_lookup(
 	struct rootfs *rootfs, const char *path, bool follow, struct err *err);
 
+/* Where a file's content is no hole, at or after `offset`: from *start to before
+ * *end. False when nothing but a hole follows. */
+bool rootfs_next_data(
+	const struct tree_inode *inode, uint64_t offset, uint64_t *start, uint64_t *end);
+
 /* Read from a file's content; the count, 0 past the end, or -1. */
 ssize_t rootfs_read(struct rootfs *rootfs, const struct tree_inode *inode, uint64_t offset,
 	void *data, size_t len, struct err *err);

@@ -425,6 +425,21 @@ describe("extract", function()
     assert.is_true(blocks <= 4 * 8 + 16, blocks .. " blocks")
   end)
 
+  it("does not read holes, however large", function()
+    local source, path, dest = scratch:mkdir "huge", scratch:path "huge.ext4", scratch:fresh()
+    sh.check(("truncate -s 2T %s/f && printf x | dd of=%s/f bs=1 seek=1500000000000 conv=notrunc status=none"):format(source, source))
+    sh.check(SBIN .. ("mke2fs -q -t ext4 -d %s %s 16M"):format(source, path))
+    -- Reading it would take half an hour.
+    sh.check(sh.line("timeout", "120", sh.banger(), "extract", "-q", path, "/f", dest))
+    assert.equal("2199023255552\n", sh.check("stat -c %s " .. dest))
+    assert.equal("x", sh.check("dd if=" .. dest .. " bs=1 skip=1500000000000 count=1 status=none"))
+    assert.equal("", sh.check(sh.line("timeout", "120", sh.banger(), "diff", path, path)))
+    local other = scratch:path "huge-other.ext4"
+    sh.check(("printf y | dd of=%s/f bs=1 seek=1500000000000 conv=notrunc status=none"):format(source))
+    sh.check(SBIN .. ("mke2fs -q -t ext4 -d %s %s 16M"):format(source, other))
+    assert.equal("changed  /f (content)\n", run({ "diff", path, other }).out)
+  end)
+
   local ACL = "\2\0\0\0\1\0\6\0\255\255\255\255\2\0\4\0\232\3\0\0\4\0\4\0\255\255\255\255\16\0\4\0\255\255\255\255\32\0\0\0\255\255\255\255"
   local DEFAULT = "\2\0\0\0\1\0\7\0\255\255\255\255\4\0\5\0\255\255\255\255\32\0\5\0\255\255\255\255"
   local RICH = {

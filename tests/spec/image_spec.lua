@@ -180,6 +180,58 @@ describe("reading an image", function()
     raises("usage", "/etc/file: not a directory", found.list, found, "/etc/file")
   end)
 
+  it("knows holes", function()
+    local holes = scratch:mkdir "holes"
+    -- 2 TiB with a byte near its end; what is written with zeros is data, as it has blocks.
+    sh.check(("cd %s && truncate -s 2T huge && printf x | dd of=huge bs=1 seek=1500000000000 conv=notrunc status=none && truncate -s 1G hole "
+      .. "&& printf 12345 >file && : >empty && truncate -s 300K spare && fallocate -l 100K spare"):format(sh.quote(holes)))
+    local file = scratch:path "holes.ext4"
+    sh.check(("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -b 4096 -d %s %s 16M"):format(sh.quote(holes), sh.quote(file)))
+    local found <close> = banger.open(file)
+    local function all(name)
+      local list, start, past = {}, found:data(name)
+      while start do
+        list[#list + 1] = { start, past }
+        start, past = found:data(name, past)
+      end
+      return list
+    end
+    assert.same({ { 1499999997952, 1500000002048 } }, all "/huge")
+    assert.same({ { 1500000000000, 1500000002048 } }, { { found:data("/huge", 1500000000000) } })
+    assert.same({}, all "/hole")
+    assert.same({}, all "/empty")
+    assert.same({ { 0, 5 } }, all "/file")
+    assert.same({ { 3, 5 } }, { { found:data("/file", 3) } })
+    assert.same({}, { found:data("/file", 5) })
+    assert.same({}, { found:data("/file", 1 << 62) })
+    raises("usage", file .. ": inode 2 is not a regular file", found.data, found, "/")
+    raises("not_found", "/none: not in " .. file, found.data, found, "/none")
+    assert.has_error(function() found:data("/file", -1) end, "bad argument #2 to 'data' (a number of bytes expected)")
+  end)
+
+  it("knows holes of what is being built", function()
+    local file = scratch:path "building.ext4"
+    local rootfs <close> = banger.rootfs { near = file }
+    banger.inject(rootfs, { { path = "/f", content = ("\0"):rep(8192) .. "x" .. ("\0"):rep(100000) }, { path = "/none", content = "" } })
+    local start, past = rootfs:data "/f"
+    assert.is_true(start <= 8192 and past > 8192)
+    assert.same({ 8193, past }, { rootfs:data("/f", 8193) })
+    assert.same({}, { rootfs:data "/none" })
+    assert.same({}, { rootfs:data("/f", 108193) })
+    raises("usage", "/: not a regular file", rootfs.data, rootfs, "/")
+  end)
+
+  it("refuses a size that no file can have", function()
+    local sizes, file = scratch:mkdir "sizes", scratch:path "sizes.ext4"
+    sh.check(("echo 1 >%s/f && PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -d %s %s 8M && PATH=$PATH:/usr/sbin:/sbin debugfs -w -R "
+      .. "'set_inode_field /f size 9223372036854775807' %s 2>/dev/null"):format(sizes, sizes, file, file))
+    local found <close> = banger.open(file)
+    local ok, problem = pcall(found.stat, found, "/f")
+    assert.is_false(ok)
+    assert.equal("ext4", problem.code)
+    assert.matches(": inode %d+ has 9223372036854775807 bytes, more than any file: the image is damaged$", problem.message)
+  end)
+
   it("reads parts, and holes as zeros", function()
     local found <close> = banger.open(path)
     assert.equal("\0x\0", found:read("/sparse", { offset = 1999999, size = 3 }))

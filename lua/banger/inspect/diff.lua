@@ -53,15 +53,23 @@ local function new_comparison(a, b, options)
   return setmetatable({ a = a, b = b, counts = counts, first_a = {}, first_b = {}, compared = {} }, Comparison)
 end
 
+-- Where one of them is no hole, at or after an offset.
+function Comparison:next_data(st_a, st_b, offset)
+  local a, b = self.a:data(st_a.path, offset), self.b:data(st_b.path, offset)
+  return a and b and math.min(a, b) or a or b
+end
+
 function Comparison:read_both(st_a, st_b)
   if st_a.size ~= st_b.size then
     return false
   end
-  for offset = 0, st_a.size - 1, CHUNK do
+  local offset = self:next_data(st_a, st_b, 0)
+  while offset do
     local part = { offset = offset, size = CHUNK }
     if self.a:read(st_a.path, part) ~= self.b:read(st_b.path, part) then
       return false
     end
+    offset = self:next_data(st_a, st_b, offset + CHUNK)
   end
   return true
 end

@@ -54,7 +54,7 @@ local function next_data(chunk, from)
   return from, math.min(past - 1, #chunk)
 end
 
--- Blocks of zeros become holes, as with `cp --sparse=always`.
+-- Holes stay holes, and other blocks of zeros become some, as with `cp --sparse=always`.
 local function write_content(tree, st, path)
   local file <close> = assert(io.open(path, "wb"))
   local function check(ok, message)
@@ -63,8 +63,8 @@ local function write_content(tree, st, path)
     end
   end
   local written = 0
-  for offset = 0, st.size - 1, CHUNK do
-    local chunk = tree:read(st.path, { offset = offset, size = CHUNK })
+  local function write_chunk(offset, size)
+    local chunk = tree:read(st.path, { offset = offset, size = size })
     local from, to = next_data(chunk, 1)
     while from <= #chunk do
       check(file:seek("set", offset + from - 1))
@@ -72,6 +72,13 @@ local function write_content(tree, st, path)
       written = offset + to
       from, to = next_data(chunk, to + 1)
     end
+  end
+  local start, past = tree:data(st.path, 0)
+  while start do
+    for offset = start, past - 1, CHUNK do
+      write_chunk(offset, math.min(CHUNK, past - offset))
+    end
+    start, past = tree:data(st.path, past)
   end
   if written < st.size then
     check(file:seek("set", st.size - 1))

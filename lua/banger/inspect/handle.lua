@@ -23,7 +23,7 @@ local function tree_of(self)
   return self.opened
 end
 
-for _, name in ipairs { "stat", "list", "read", "walk", "exists", "resolve", "df" } do
+for _, name in ipairs { "stat", "list", "read", "data", "walk", "exists", "resolve", "df" } do
   Handle[name] = function(self, ...)
     local tree = tree_of(self)
     return tree[name](tree, ...)

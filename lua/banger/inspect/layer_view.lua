@@ -124,6 +124,10 @@ function View:read(path, options)
   return self.base:read(path, options)
 end
 
+function View:data(path, offset)
+  return self.base:data(path, offset)
+end
+
 function View:walk_kept(path, options)
   local next_entry = self.base:walk(path, options)
   return function()

@@ -332,6 +332,22 @@ function tree:list(path) end
 ---Raises `not_found`, `usage` (no file), `io`, `ext4`.
 function tree:read(path, options) end
 
+---Where a file is no hole: the next part, at or after an offset. Holes can be read too, as zeros.
+---@param path string # links are followed
+---@param offset? integer # default 0
+---@return integer? start # nil: nothing but a hole is left
+---@return integer? past # where the part is over
+---@example
+---```lua
+---local start, past = image:data("/var/log/lastlog", 0)
+---while start do
+---  print(start, past)
+---  start, past = image:data("/var/log/lastlog", past)
+---end
+---```
+---Raises `not_found`, `usage` (no file), `ext4`.
+function tree:data(path, offset) end
+
 ---Everything below a path, itself first, parents before children, siblings sorted
 ---by their bytes; links are not followed.
 ---@param path? string # default "/"
