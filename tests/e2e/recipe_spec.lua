@@ -497,6 +497,16 @@ describe("hooks", function()
     assert.is_true(files "x")
   end)
 
+  it("print on stderr, so that stdout is what it would be", function()
+    write { ["r.lua"] = "print 'read'\nfunction after_resolve(build) print(#build.image.layers, 'a\\27[1mb') end" }
+    local got = pull "--json --recipe r.lua oci:layout out/x"
+    assert.same({ 0, "banger-lua: read\nbanger-lua: 1  a\\x1B[1mb\n" }, { got.code, got.err })
+    assert.equal("out/x", require("banger.json").decode(got.out).path)
+    got = pull "-q --recipe r.lua oci:layout out/x"
+    assert.same({ 0, "" }, { got.code, got.err })
+    assert.matches("^sha256:%x+\n$", got.out)
+  end)
+
   it("get and change what the recipe itself puts in; the record tells what became of it", function()
     write { ["r.lua"] = [[
       inject = { ["/etc/hosts"] = { append = "10.0.0.2 db\n" }, ["/etc/motd"] = "hi\n", ["/etc/app.conf"] = "new\n" }

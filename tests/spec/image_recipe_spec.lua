@@ -856,6 +856,15 @@ describe("hooks", function()
       [[function after_plan(plan) plan.entries.x = { path = "/x", content = "x" } end]])
   end)
 
+  it("print where note goes, line by line", function()
+    local notes = {}
+    local globals = { banger = banger, note = function(text) notes[#notes + 1] = text end }
+    local recipes = load_files({ ["r.lua"] = "print() function after_flatten() print('a', nil, 1.5, true) print 'two\\nlines' end" },
+      { "r.lua" }, { globals = globals })
+    recipes:call "after_flatten"
+    assert.same({ "", "a  nil  1.5  true", "two", "lines" }, notes)
+  end)
+
   it("raise errors of the world as they are, with the line", function()
     local recipes = load_text "\nfunction after_flatten()\n banger.error('no_space', 'too small', { needed = 5 }) end"
     local ok, problem = pcall(recipes.call, recipes, "after_flatten")

@@ -1,6 +1,7 @@
 ---Runs one image recipe: a Lua file whose globals are the keys of schema.lua. What is
 ---wrong is an error there and then, so that it names the file and the line.
 local core = require "banger.core"
+local log = require "banger.log"
 local nearest = require "banger.nearest"
 local schema = require "banger.image_recipe.schema"
 local sorted = require "banger.sorted"
@@ -263,6 +264,24 @@ end
 
 -- ---- the environment ------------------------------------------------------------------
 
+local function note_in_log(text)
+  log.say("info", "%s", text)
+end
+
+-- stdout is for what the command makes: a program may be reading it.
+local function print_for(extras)
+  local note = extras.note or note_in_log
+  return function(...)
+    local words = table.pack(...)
+    for i = 1, words.n do
+      words[i] = tostring(words[i])
+    end
+    for line in (table.concat(words, "  ") .. "\n"):gmatch "(.-)\n" do
+      note(line)
+    end
+  end
+end
+
 local function read_global(recipe, extras, name)
   if extras[name] ~= nil then
     return extras[name]
@@ -364,9 +383,12 @@ end
 ---Raises `usage` with the file, the line, and what is wrong there.
 function M.run(recipe, given, extras)
   recipe.values, recipe.variables, recipe.lines, recipe.ran = {}, {}, {}, nil
-  local globals = setmetatable({ var = function(...)
-    return declare(recipe, given, ...)
-  end }, { __index = extras })
+  local globals = setmetatable({
+    print = print_for(extras),
+    var = function(...)
+      return declare(recipe, given, ...)
+    end,
+  }, { __index = extras })
   local env = setmetatable({}, {
     __index = function(_, name)
       return read_global(recipe, globals, name)

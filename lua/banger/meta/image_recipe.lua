@@ -7,7 +7,7 @@
 ---@type banger
 banger = {}
 
----Say something on stderr.
+---Say something on stderr; `print` does so too.
 ---@param text any
 ---@example
 ---```lua
