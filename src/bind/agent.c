@@ -4,12 +4,12 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "bind/bind.h"
+#include "bind/check.h"
 #include "bind/push.h"
 
 #define AGENT_TYPE   "banger.Agent"
@@ -41,7 +41,7 @@ static double check_seconds(lua_State *L, int arg, const char *field)
 /* agent.connect(address [, { wait= }]) */
 static int connect_to(lua_State *L)
 {
-	const char *address = luaL_checkstring(L, 1);
+	const char *address = bind_check_path(L, 1);
 	struct agent **slot;
 	double wait = 0;
 	struct err err;
@@ -95,31 +95,10 @@ static int gc_call(lua_State *L)
 
 static struct call *new_call(lua_State *L)
 {
-	struct call *call = lua_newuserdatauv(L, sizeof(*call), 0);
+	struct call *call = bind_push_holder(L, sizeof(*call), RUN_TYPE, gc_call);
 
 	*call = (struct call){.input = -1, .command = {.input = -1}};
-	luaL_setmetatable(L, RUN_TYPE);
 	return call;
-}
-
-/* The strings of the list at `index`, which keeps them alive. Leaves the array on the
- * stack. */
-static char **check_strings(lua_State *L, int arg, int index)
-{
-	size_t count = lua_rawlen(L, index);
-	char **list = lua_newuserdatauv(L, (count + 1) * sizeof(*list), 0);
-
-	for (size_t i = 0; i < count; i++) {
-		/* A number would be converted in our copy only, and not be kept alive. */
-		if (lua_rawgeti(L, index, (lua_Integer)i + 1) != LUA_TSTRING)
-			luaL_argerror(L, arg, "a list of strings expected");
-		list[i] = (char *)lua_tostring(L, -1);
-		luaL_argcheck(
-			L, strlen(list[i]) == lua_rawlen(L, -1), arg, "a string holds a zero byte");
-		lua_pop(L, 1);
-	}
-	list[count] = NULL;
-	return list;
 }
 
 /* Stays on the stack, and in the table. */
@@ -158,12 +137,13 @@ static size_t check_limit(lua_State *L)
 static void check_command(lua_State *L, struct agent_command *command)
 {
 	bool inherit = check_flag(L, "stdio");
+	size_t count;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	command->argv = check_strings(L, 2, 2);
-	luaL_argcheck(L, command->argv[0], 2, "a program expected");
+	command->argv = bind_check_strings(L, 2, 2, &count);
+	luaL_argcheck(L, count, 2, "a program expected");
 	if (lua_getfield(L, 2, "env") == LUA_TTABLE)
-		command->env = check_strings(L, 2, lua_gettop(L));
+		command->env = bind_check_strings(L, 2, lua_gettop(L), &count);
 	else
 		luaL_argcheck(L, lua_isnil(L, -1), 2, "env: a list of strings expected");
 	command->cwd = check_field(L, "cwd");
@@ -182,8 +162,8 @@ static void check_command(lua_State *L, struct agent_command *command)
 /* A file in memory: nobody has to feed it. */
 static int open_input(struct call *call, const char *data, size_t len, struct err *err)
 {
-	call->input = memfd_create("input", MFD_CLOEXEC);
-	if (call->input < 0 || fd_pwrite_all(call->input, data, len, 0) < 0)
+	call->input = fd_keep(data, len, 0);
+	if (call->input < 0)
 		return err_errno(err, errno, "keep the input");
 	call->command.input = call->input;
 	return 0;
@@ -201,12 +181,6 @@ static int check_input(lua_State *L, struct call *call, struct err *err)
 		return 0;
 	data = luaL_checklstring(L, -1, &len);
 	return open_input(call, data, len, err);
-}
-
-static void set_buf(lua_State *L, const char *key, const struct buf *buf)
-{
-	lua_pushlstring(L, buf->data ? buf->data : "", buf->len);
-	lua_setfield(L, -2, key);
 }
 
 /* agent:run{ program, arguments..., env=, cwd=, user=, input=, ... } */
@@ -228,8 +202,8 @@ static int run(lua_State *L)
 	if (status.signal)
 		bind_set_integer(L, "signal", status.signal);
 	if (call->command.out.fd < 0) {
-		set_buf(L, "out", &call->command.out.buf);
-		set_buf(L, "err", &call->command.errors.buf);
+		bind_set_buf(L, "out", &call->command.out.buf);
+		bind_set_buf(L, "err", &call->command.errors.buf);
 	}
 	return 1;
 }
@@ -238,10 +212,9 @@ static int run(lua_State *L)
 
 static const char *check_path(lua_State *L, int arg)
 {
-	size_t len;
-	const char *path = luaL_checklstring(L, arg, &len);
+	const char *path = bind_check_path(L, arg);
 
-	luaL_argcheck(L, len && strlen(path) == len, arg, "no path");
+	luaL_argcheck(L, *path, arg, "no path");
 	return path;
 }
 
@@ -285,10 +258,6 @@ void bind_agent(lua_State *L)
 		{NULL, NULL},
 	};
 
-	luaL_newmetatable(L, RUN_TYPE);
-	lua_pushcfunction(L, gc_call);
-	lua_setfield(L, -2, "__gc");
-	lua_pop(L, 1);
 	luaL_newmetatable(L, AGENT_TYPE);
 	luaL_setfuncs(L, metamethods, 0);
 	luaL_newlib(L, methods);

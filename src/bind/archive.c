@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "bind/bind.h"
+#include "bind/check.h"
 #include "bind/push.h"
 #include "tar/index.h"
 #include "tar/spool.h"
@@ -28,7 +29,7 @@ static struct handle *check_open(lua_State *L)
 /* archive(path): "-" is standard input */
 static int open_archive(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	struct handle *h = lua_newuserdatauv(L, sizeof(*h), 1);
 	struct err err;
 
@@ -74,7 +75,7 @@ static int archive_find(lua_State *L)
 {
 	struct handle *h = check_open(L);
 	struct tar_range range;
-	const char *why = tar_index_find(h->index, luaL_checkstring(L, 2), &range);
+	const char *why = tar_index_find(h->index, bind_check_path(L, 2), &range);
 
 	if (why) {
 		lua_pushnil(L);
@@ -130,7 +131,7 @@ static int push_range(lua_State *L, struct handle *h, const char *name, struct t
 static int archive_read(lua_State *L)
 {
 	struct handle *h = check_open(L);
-	const char *name = luaL_checkstring(L, 2);
+	const char *name = bind_check_path(L, 2);
 	lua_Integer limit = check_limit(L, 3);
 	struct tar_range range = find_or_raise(L, h, name);
 	struct err err;
@@ -148,7 +149,7 @@ static int archive_read(lua_State *L)
 static int archive_is_compressed(lua_State *L)
 {
 	struct handle *h = check_open(L);
-	struct tar_range range = find_or_raise(L, h, luaL_checkstring(L, 2));
+	struct tar_range range = find_or_raise(L, h, bind_check_path(L, 2));
 	struct err err;
 	int compressed = tar_spool_is_compressed(&h->spool, range.offset, &err);
 

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "bind/bind.h"
+#include "bind/check.h"
 #include "bind/net.h"
 #include "bind/push.h"
 #include "bind/store.h"
@@ -41,16 +42,6 @@ static struct handle *new_handle(lua_State *L)
 	return h;
 }
 
-static const char *string_field(lua_State *L, const char *key)
-{
-	int type = lua_getfield(L, 1, key);
-
-	if (type != LUA_TSTRING && type != LUA_TNIL)
-		luaL_error(L, "fetch_blob: field '%s' must be a string, is %s", key,
-			luaL_typename(L, -1));
-	return lua_tostring(L, -1);
-}
-
 static int64_t integer_field(lua_State *L, const char *key, int64_t missing)
 {
 	int64_t n = missing;
@@ -70,9 +61,8 @@ struct place {
 };
 
 /* A blob in a file; where no offset is given it is all of the file. */
-static void open_file(lua_State *L, struct handle *h, const struct place *p)
+static void open_file(lua_State *L, struct bind_net *net, struct handle *h, const struct place *p)
 {
-	struct bind_net *net = lua_touserdata(L, -2);
 	struct err err;
 
 	if (p->offset >= 0 && p->size == BLOB_SIZE_UNKNOWN)
@@ -121,13 +111,13 @@ static void start_fetch(lua_State *L, struct bind_net *net, int index, const str
 	lua_setiuservalue(L, index, UV_STORE);
 	lua_getfield(L, 1, "authorize");
 	lua_setiuservalue(L, index, UV_AUTHORIZE);
-	rq.temp = string_field(L, "temp");
+	rq.temp = bind_check_field(L, 1, "fetch_blob", "temp");
 	if (!rq.temp)
 		rq.temp = "/tmp";
 	lua_getfield(L, 1, "trace");
 	rq.trace = lua_toboolean(L, -1);
 	lua_getfield(L, 1, "more_urls");
-	rq.more_urls = bind_push_strings(L, "fetch_blob", "more_urls", &rq.more_count);
+	rq.more_urls = bind_check_list(L, "fetch_blob", "more_urls", &rq.more_count);
 	bind_read_request(L, 1, "fetch_blob", &rq.http);
 	lua_pushvalue(L, index);
 	enlist(L);
@@ -160,8 +150,8 @@ static int fetch_blob_call(lua_State *L)
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	p.digest = string_field(L, "digest");
-	p.path = string_field(L, "path");
+	p.digest = bind_check_field(L, 1, "fetch_blob", "digest");
+	p.path = bind_check_field(L, 1, "fetch_blob", "path");
 	p.size = integer_field(L, "size", BLOB_SIZE_UNKNOWN);
 	p.offset = integer_field(L, "offset", -1);
 	if (!p.path && lua_getfield(L, 1, "url") == LUA_TNIL)
@@ -180,7 +170,7 @@ static int fetch_blob_call(lua_State *L)
 	lua_pushvalue(L, index - 1);
 	lua_setiuservalue(L, index, UV_NET);
 	if (p.path)
-		open_file(L, h, &p);
+		open_file(L, net, h, &p);
 	else
 		start_fetch(L, net, index, &p);
 	keep_fields(L, index, &p);
@@ -201,7 +191,7 @@ static int ask_authorize(lua_State *L)
 	lua_pushvalue(L, 1);
 	lua_pushvalue(L, 2);
 	lua_call(L, 1, 1);
-	headers = bind_push_strings(L, "authorize", "headers", &count);
+	headers = bind_check_list(L, "authorize", "headers", &count);
 	if (h->fetch && fetch_answer(h->fetch, headers, count, NULL, &failure) < 0)
 		bind_raise(L, &failure);
 	return 0;

@@ -5,6 +5,8 @@
 
 #include "base/buf.h"
 #include "bind/bind.h"
+#include "bind/check.h"
+#include "bind/push.h"
 #include "ext4/debugfs.h"
 
 #define OUTPUTS_TYPE "banger.Debugfs.outputs"
@@ -90,22 +92,16 @@ static int collect_outputs(lua_State *L)
 static struct outputs *push_outputs(lua_State *L, size_t count)
 {
 	size_t size = sizeof(struct outputs) + count * sizeof(struct buf);
-	struct outputs *o = lua_newuserdatauv(L, size, 0);
+	struct outputs *o = bind_push_holder(L, size, OUTPUTS_TYPE, collect_outputs);
 
-	memset(o, 0, size);
 	o->count = count;
-	if (luaL_newmetatable(L, OUTPUTS_TYPE)) {
-		lua_pushcfunction(L, collect_outputs);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
 	return o;
 }
 
 /* debugfs_batch(path, commands [, { write= }]) */
 int bind_debugfs_batch(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	bool write = write_option(L, 3);
 	const struct debugfs_command *commands;
 	struct outputs *o;

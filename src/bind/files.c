@@ -11,8 +11,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "bind/bind.h"
+#include "bind/check.h"
 
 static int answer(lua_State *L, int rc, const char *what, const char *path)
 {
@@ -27,28 +27,22 @@ static int answer(lua_State *L, int rc, const char *what, const char *path)
 /* make_temp_dir(prefix): the path of a new directory that is this user's alone */
 static int make_temp_dir(lua_State *L)
 {
-	const char *prefix = luaL_checkstring(L, 1);
-	cleanup(cleanup_free) char *path = NULL;
-	char *made;
-	int number;
+	const char *prefix = bind_check_path(L, 1);
+	size_t len = strlen(prefix);
+	char *path = lua_newuserdatauv(L, len + sizeof("XXXXXX"), 0);
 
-	if (asprintf(&path, "%sXXXXXX", prefix) < 0)
-		return luaL_error(L, "out of memory");
-	made = mkdtemp(path);
-	number = errno;
-	lua_pushstring(L, path);
-	free(path);
-	path = NULL;
-	errno = number;
-	if (!made)
+	memcpy(path, prefix, len);
+	memcpy(path + len, "XXXXXX", sizeof("XXXXXX"));
+	if (!mkdtemp(path))
 		return answer(L, -1, "make a temporary directory", prefix);
+	lua_pushstring(L, path);
 	return 1;
 }
 
 /* make_dir(path): of mode 0700 */
 static int make_dir(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 
 	return answer(L, mkdir(path, 0700), "make the directory", path);
 }
@@ -56,17 +50,17 @@ static int make_dir(lua_State *L)
 /* make_symlink(target, path) */
 static int make_symlink(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 
-	return answer(L, symlink(luaL_checkstring(L, 1), path), "make the link", path);
+	return answer(L, symlink(bind_check_path(L, 1), path), "make the link", path);
 }
 
 /* make_hardlink(existing, path) */
 static int make_hardlink(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 
-	return answer(L, linkat(AT_FDCWD, luaL_checkstring(L, 1), AT_FDCWD, path, 0),
+	return answer(L, linkat(AT_FDCWD, bind_check_path(L, 1), AT_FDCWD, path, 0),
 		"make the hard link", path);
 }
 
@@ -85,7 +79,7 @@ static int make_node(lua_State *L)
 {
 	static const char *const names[] = {"fifo", "char", "block", NULL};
 	static const mode_t types[] = {S_IFIFO, S_IFCHR, S_IFBLK};
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	mode_t type = types[luaL_checkoption(L, 2, NULL, names)];
 	lua_Integer major = luaL_optinteger(L, 3, 0), minor = luaL_optinteger(L, 4, 0);
 
@@ -102,7 +96,7 @@ static int make_node(lua_State *L)
 /* set_xattr(path, name, value): of a link its own; false and why when it is refused */
 static int set_xattr(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	size_t name_len, len;
 	const char *name = luaL_checklstring(L, 2, &name_len);
 	const char *value = luaL_checklstring(L, 3, &len);
@@ -129,7 +123,7 @@ static bool integer_field(lua_State *L, const char *key, lua_Integer *n)
  * link */
 static int set_attributes(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	lua_Integer uid = -1, gid = -1, mode = 0, seconds = 0, nsec = 0;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
 	bool has_owner;
@@ -168,8 +162,8 @@ static int rename_new(const char *from, const char *to)
 /* place(from, to): rename to a name that nothing has; false when something has it */
 static int place(lua_State *L)
 {
-	const char *to = luaL_checkstring(L, 2);
-	int rc = rename_new(luaL_checkstring(L, 1), to);
+	const char *to = bind_check_path(L, 2);
+	int rc = rename_new(bind_check_path(L, 1), to);
 
 	if (rc < 0 && errno != EEXIST && errno != ENOTEMPTY)
 		return answer(L, rc, "rename to", to);

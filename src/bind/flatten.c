@@ -28,14 +28,8 @@ static int call_gc(lua_State *L)
 
 static struct call *new_call(lua_State *L)
 {
-	struct call *call = lua_newuserdatauv(L, sizeof(*call), 0);
+	struct call *call = bind_push_holder(L, sizeof(*call), REPORT_TYPE, call_gc);
 
-	memset(call, 0, sizeof(*call));
-	if (luaL_newmetatable(L, REPORT_TYPE)) {
-		lua_pushcfunction(L, call_gc);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
 	call->L = L;
 	return call;
 }
@@ -204,7 +198,6 @@ static void push_report(lua_State *L, const struct flatten_report *r)
 
 int bind_flatten(lua_State *L, struct rootfs *rootfs, int blob_arg)
 {
-
 	struct flatten_options options;
 	struct call *call;
 	struct blob *blob;

@@ -1,4 +1,5 @@
 #include "bind/bind.h"
+#include "bind/check.h"
 #include "bind/push.h"
 
 #include <dirent.h>
@@ -108,7 +109,7 @@ static int host_stat(lua_State *L)
 {
 	struct stat st;
 
-	if (stat(luaL_checkstring(L, 1), &st) < 0) {
+	if (stat(bind_check_path(L, 1), &st) < 0) {
 		lua_pushnil(L);
 		return 1;
 	}
@@ -138,7 +139,7 @@ static int push_target(lua_State *L, const char *path)
 /* lstat(path): { type=, size=, mode=, uid=, gid=, target= }, links not followed; nil when absent */
 static int host_lstat(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	struct stat st;
 
 	if (lstat(path, &st) < 0) {
@@ -164,7 +165,7 @@ static int host_realpath(lua_State *L)
 {
 	char real[PATH_MAX];
 
-	if (realpath(luaL_checkstring(L, 1), real))
+	if (realpath(bind_check_path(L, 1), real))
 		lua_pushstring(L, real);
 	else
 		lua_pushnil(L);
@@ -211,7 +212,7 @@ static int host_rename(lua_State *L)
 {
 	struct err err;
 
-	if (rename_synced(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &err) < 0)
+	if (rename_synced(bind_check_path(L, 1), bind_check_path(L, 2), &err) < 0)
 		return bind_raise(L, &err);
 	return 0;
 }
@@ -250,7 +251,7 @@ static ssize_t read_limited(const char *path, char *data, size_t limit, struct e
 /* read_file(path, limit): the whole file, at most `limit` bytes */
 static int host_read_file(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	lua_Integer limit = luaL_checkinteger(L, 2);
 	struct err err;
 	luaL_Buffer buffer;
@@ -283,19 +284,6 @@ static int gc_names(lua_State *L)
 	return 0;
 }
 
-static struct names *new_names(lua_State *L)
-{
-	struct names *names = lua_newuserdatauv(L, sizeof(*names), 0);
-
-	*names = (struct names){0};
-	if (luaL_newmetatable(L, NAMES_TYPE)) {
-		lua_pushcfunction(L, gc_names);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
-	return names;
-}
-
 static int is_name(const struct dirent *entry)
 {
 	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
@@ -309,8 +297,8 @@ static int by_bytes(const struct dirent **a, const struct dirent **b)
 /* list(path): the names in a directory, sorted; nil when there is none */
 static int host_list(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
-	struct names *names = new_names(L);
+	const char *path = bind_check_path(L, 1);
+	struct names *names = bind_push_holder(L, sizeof(*names), NAMES_TYPE, gc_names);
 	struct err err;
 
 	names->count = scandir(path, &names->list, is_name, by_bytes);
@@ -330,28 +318,16 @@ static int host_list(lua_State *L)
 	return 1;
 }
 
-/* The strings of the list at `arg`, which keeps them alive. Leaves the array on the
- * stack. */
+/* A program and its arguments. */
 static char **check_argv(lua_State *L, int arg)
 {
 	size_t count;
 	char **argv;
 
 	luaL_checktype(L, arg, LUA_TTABLE);
-	count = lua_rawlen(L, arg);
+	argv = bind_check_strings(L, arg, arg, &count);
 	luaL_argcheck(L, count > 0 && count < INT_MAX, arg, "a program expected");
-	argv = lua_newuserdatauv(L, (count + 1) * sizeof(*argv), 0);
-	for (size_t i = 0; i < count; i++) {
-		/* A number would be converted in our copy only, and not be kept alive. */
-		if (lua_rawgeti(L, arg, (lua_Integer)i + 1) != LUA_TSTRING)
-			luaL_argerror(L, arg, "a list of strings expected");
-		argv[i] = (char *)lua_tostring(L, -1);
-		luaL_argcheck(
-			L, strlen(argv[i]) == lua_rawlen(L, -1), arg, "a string holds a zero byte");
-		luaL_argcheck(L, i || argv[i][0], arg, "the program's name is empty");
-		lua_pop(L, 1);
-	}
-	argv[count] = NULL;
+	luaL_argcheck(L, argv[0][0], arg, "the program's name is empty");
 	return argv;
 }
 
@@ -375,30 +351,11 @@ static void check_run_options(lua_State *L, int arg, struct run_request *request
 	lua_pop(L, 2);
 }
 
+/* What a program printed. */
 static int gc_run(lua_State *L)
 {
 	run_result_free(luaL_checkudata(L, 1, RUN_TYPE));
 	return 0;
-}
-
-/* What a program printed, freed by the collector if Lua raises. */
-static struct run_result *new_result(lua_State *L)
-{
-	struct run_result *result = lua_newuserdatauv(L, sizeof(*result), 0);
-
-	*result = (struct run_result){0};
-	if (luaL_newmetatable(L, RUN_TYPE)) {
-		lua_pushcfunction(L, gc_run);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
-	return result;
-}
-
-static void set_buf(lua_State *L, const char *key, const struct buf *buf)
-{
-	lua_pushlstring(L, buf->data ? buf->data : "", buf->len);
-	lua_setfield(L, -2, key);
 }
 
 /* run(argv [, input [, options]]): { status=, out=, err= } */
@@ -412,13 +369,13 @@ static int host_run(lua_State *L)
 	request.argv = check_argv(L, 1);
 	request.input = luaL_optlstring(L, 2, "", &request.input_len);
 	check_run_options(L, 3, &request);
-	result = new_result(L);
+	result = bind_push_holder(L, sizeof(*result), RUN_TYPE, gc_run);
 	if (run_program(&request, result, &err) < 0)
 		return bind_raise(L, &err);
 	lua_createtable(L, 0, 3);
 	bind_set_integer(L, "status", result->status);
-	set_buf(L, "out", &result->out);
-	set_buf(L, "err", &result->errors);
+	bind_set_buf(L, "out", &result->out);
+	bind_set_buf(L, "err", &result->errors);
 	run_result_free(result);
 	return 1;
 }
@@ -463,24 +420,11 @@ static void check_foreground_options(lua_State *L, int arg, struct foreground_re
 	check_files(L, arg, request);
 }
 
+/* The end of what a program printed. */
 static int gc_foreground(lua_State *L)
 {
 	foreground_result_free(luaL_checkudata(L, 1, FOREGROUND_TYPE));
 	return 0;
-}
-
-/* The end of what a program printed, freed by the collector if Lua raises. */
-static struct foreground_result *new_foreground(lua_State *L)
-{
-	struct foreground_result *result = lua_newuserdatauv(L, sizeof(*result), 0);
-
-	*result = (struct foreground_result){0};
-	if (luaL_newmetatable(L, FOREGROUND_TYPE)) {
-		lua_pushcfunction(L, gc_foreground);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
-	return result;
 }
 
 /* foreground(argv [, options]): { status=, timed_out=, tail= } */
@@ -493,14 +437,14 @@ static int host_foreground(lua_State *L)
 	lua_settop(L, 2);
 	request.argv = check_argv(L, 1);
 	check_foreground_options(L, 2, &request);
-	result = new_foreground(L);
+	result = bind_push_holder(L, sizeof(*result), FOREGROUND_TYPE, gc_foreground);
 	if (foreground_run(&request, result, &err) < 0)
 		return bind_raise(L, &err);
 	lua_createtable(L, 0, 3);
 	bind_set_integer(L, "status", result->status);
 	lua_pushboolean(L, result->timed_out);
 	lua_setfield(L, -2, "timed_out");
-	set_buf(L, "tail", &result->tail);
+	bind_set_buf(L, "tail", &result->tail);
 	foreground_result_free(result);
 	return 1;
 }

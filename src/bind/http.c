@@ -30,15 +30,9 @@ static int call_gc(lua_State *L)
 
 static struct call *new_call(lua_State *L)
 {
-	struct call *call = lua_newuserdatauv(L, sizeof(*call), 0);
+	struct call *call = bind_push_holder(L, sizeof(*call), ANSWER_TYPE, call_gc);
 
-	memset(call, 0, sizeof(*call));
 	call->L = L;
-	if (luaL_newmetatable(L, ANSWER_TYPE)) {
-		lua_pushcfunction(L, call_gc);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
 	return call;
 }
 
@@ -112,9 +106,7 @@ static int http_request(lua_State *L)
 	lua_setfield(L, -2, "elsewhere");
 	push_headers(L, call->answer.headers);
 	lua_setfield(L, -2, "headers");
-	lua_pushlstring(
-		L, call->answer.body.data ? call->answer.body.data : "", call->answer.body.len);
-	lua_setfield(L, -2, "body");
+	bind_set_buf(L, "body", &call->answer.body);
 	return 1;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "bind/bind.h"
+#include "bind/check.h"
 #include "bind/debugfs.h"
 #include "bind/entry.h"
 #include "bind/push.h"
@@ -14,9 +15,6 @@
 
 #define IMAGE_TYPE   "banger.Image"
 #define SCRATCH_TYPE "banger.Image.scratch"
-
-/* A string may hold 1 GiB; more is to be read in parts. */
-#define READ_MAX ((uint64_t)1 << 30)
 
 struct image {
 	struct ext4_file *file; /* NULL: closed */
@@ -54,18 +52,14 @@ static int collect_scratch(lua_State *L)
 
 static struct scratch *push_scratch(lua_State *L)
 {
-	struct scratch *s = lua_newuserdatauv(L, sizeof(*s), 0);
-
-	memset(s, 0, sizeof(*s));
-	luaL_setmetatable(L, SCRATCH_TYPE);
-	return s;
+	return bind_push_holder(L, sizeof(struct scratch), SCRATCH_TYPE, collect_scratch);
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */
 
 static int open_image(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 1);
+	const char *path = bind_check_path(L, 1);
 	struct image *image = lua_newuserdatauv(L, sizeof(*image), 0);
 	struct err err;
 
@@ -211,7 +205,7 @@ static int image_stat(lua_State *L)
 	/* Options first: reading them may run Lua, which may close the handle. */
 	bool follow = follow_option(L, 3);
 	struct image *image = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	struct scratch *s = push_scratch(L);
 	uint32_t ino = find(L, image, path, follow, &s->path);
 
@@ -240,7 +234,7 @@ static void list_or_raise(
 static int image_list(lua_State *L)
 {
 	struct image *image = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	struct scratch *s = push_scratch(L);
 	uint32_t ino = find_or_raise(L, image, path, NULL);
 
@@ -254,52 +248,16 @@ static int image_list(lua_State *L)
 	return 1;
 }
 
-static uint64_t size_option(lua_State *L, int arg, const char *key, uint64_t or_else)
-{
-	lua_Integer n = 0;
-	int ok = 1;
-	bool has;
-
-	if (lua_isnoneornil(L, arg))
-		return or_else;
-	luaL_checktype(L, arg, LUA_TTABLE);
-	has = lua_getfield(L, arg, key) != LUA_TNIL;
-	if (has)
-		n = lua_tointegerx(L, -1, &ok);
-	lua_pop(L, 1);
-	if (!ok || n < 0)
-		luaL_argerror(L, arg, lua_pushfstring(L, "'%s' must be a number of bytes", key));
-	return has ? (uint64_t)n : or_else;
-}
-
-/* How much of a file of `size` bytes to read, `len` being asked for. */
-static uint64_t read_length(
-	lua_State *L, const char *path, uint64_t size, uint64_t offset, uint64_t len)
-{
-	struct err err;
-
-	if (offset >= size)
-		return 0;
-	if (len > size - offset)
-		len = size - offset;
-	if (len > READ_MAX) {
-		err_set(&err, ERR_USAGE, "%s has %llu bytes: read it in parts, by offset and size",
-			path, (unsigned long long)size);
-		bind_raise(L, &err);
-	}
-	return len;
-}
-
 static int image_read(lua_State *L)
 {
-	uint64_t offset = size_option(L, 3, "offset", 0);
-	uint64_t len = size_option(L, 3, "size", UINT64_MAX);
+	struct bind_range range = bind_check_range(L, 3);
 	struct image *image = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	struct scratch *s;
 	uint32_t ino;
 	luaL_Buffer b;
 	struct err err;
+	size_t len;
 	ssize_t n;
 
 	lua_settop(L, 3);
@@ -310,9 +268,9 @@ static int image_read(lua_State *L)
 		err_set(&err, ERR_USAGE, "%s: not a regular file", path);
 		return bind_raise(L, &err);
 	}
-	len = read_length(L, path, s->stat.size, offset, len);
+	len = bind_check_length(L, path, s->stat.size, range);
 	free_scratch(s);
-	n = ext4_read(image->file, ino, offset, luaL_buffinitsize(L, &b, len), len, &err);
+	n = ext4_read(image->file, ino, range.offset, luaL_buffinitsize(L, &b, len), len, &err);
 	if (n < 0)
 		return bind_raise(L, &err);
 	luaL_pushresultsize(&b, (size_t)n);
@@ -323,7 +281,7 @@ static int image_read(lua_State *L)
 static int image_data(lua_State *L)
 {
 	struct image *image = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	lua_Integer offset = luaL_optinteger(L, 3, 0);
 	uint32_t ino = find_or_raise(L, image, path, NULL);
 	uint64_t start, end;
@@ -341,14 +299,14 @@ static int image_exists(lua_State *L)
 {
 	struct image *image = check_open(L, 1);
 
-	lua_pushboolean(L, find(L, image, luaL_checkstring(L, 2), true, NULL) != 0);
+	lua_pushboolean(L, find(L, image, bind_check_path(L, 2), true, NULL) != 0);
 	return 1;
 }
 
 static int image_resolve(lua_State *L)
 {
 	struct image *image = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	struct scratch *s = push_scratch(L);
 
 	if (!find(L, image, path, true, &s->path))
@@ -485,7 +443,7 @@ static int image_walk(lua_State *L)
 	uint32_t depth = bind_walk_depth(L, 3);
 	lua_Integer limit = LUA_MAXINTEGER;
 	struct image *image = check_open(L, 1);
-	const char *path = luaL_optstring(L, 2, "/");
+	const char *path = lua_isnoneornil(L, 2) ? "/" : bind_check_path(L, 2);
 	struct scratch *s = push_scratch(L);
 	uint32_t ino = find_or_raise(L, image, path, &s->path);
 
@@ -508,7 +466,7 @@ static int image_walk(lua_State *L)
 static int inject(lua_State *L)
 {
 	struct rootfs *rootfs = bind_to_rootfs(L, 1);
-	const char *path = rootfs ? NULL : luaL_checkstring(L, 1);
+	const char *path = rootfs ? NULL : bind_check_path(L, 1);
 	const struct entry *entries;
 	struct err err;
 	size_t count;
@@ -560,10 +518,6 @@ static const luaL_Reg functions[] = {
 
 void bind_image(lua_State *L)
 {
-	luaL_newmetatable(L, SCRATCH_TYPE);
-	lua_pushcfunction(L, collect_scratch);
-	lua_setfield(L, -2, "__gc");
-	lua_pop(L, 1);
 	luaL_newmetatable(L, IMAGE_TYPE);
 	luaL_setfuncs(L, metamethods, 0);
 	luaL_newlib(L, methods);

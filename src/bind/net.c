@@ -3,6 +3,8 @@
 #include <lauxlib.h>
 
 #include "bind/bind.h"
+#include "bind/check.h"
+#include "bind/push.h"
 
 #define NET_TYPE "banger.Net"
 
@@ -29,13 +31,7 @@ struct bind_net *bind_push_net(lua_State *L)
 		return net;
 	}
 	lua_pop(L, 1);
-	net = lua_newuserdatauv(L, sizeof(*net), 0);
-	*net = (struct bind_net){0};
-	if (luaL_newmetatable(L, NET_TYPE)) {
-		lua_pushcfunction(L, net_gc);
-		lua_setfield(L, -2, "__gc");
-	}
-	lua_setmetatable(L, -2);
+	net = bind_push_holder(L, sizeof(*net), NET_TYPE, net_gc);
 	net->verifier = verifier_new(&err);
 	if (!net->verifier)
 		bind_raise(L, &err);
@@ -59,16 +55,6 @@ struct http *bind_net_http(lua_State *L, struct bind_net *net)
 
 /* ---- requests ---------------------------------------------------------------------- */
 
-static const char *text_field(lua_State *L, int index, const char *caller, const char *key)
-{
-	int type = lua_getfield(L, index, key);
-
-	if (type != LUA_TNIL && type != LUA_TSTRING)
-		luaL_error(L, "%s: field '%s' must be a string, is %s", caller, key,
-			luaL_typename(L, -1));
-	return lua_tostring(L, -1);
-}
-
 static uint32_t number_field(lua_State *L, int index, const char *caller, const char *key)
 {
 	lua_Integer n = 0;
@@ -82,47 +68,26 @@ static uint32_t number_field(lua_State *L, int index, const char *caller, const 
 	return (uint32_t)n;
 }
 
-const char **bind_push_strings(lua_State *L, const char *caller, const char *key, size_t *count)
-{
-	int list = lua_gettop(L);
-	const char **strings;
-
-	*count = 0;
-	if (lua_isnil(L, list)) {
-		lua_pushnil(L);
-		return NULL;
-	}
-	if (!lua_istable(L, list))
-		luaL_error(L, "%s: field '%s' must be a list of strings", caller, key);
-	*count = (size_t)lua_rawlen(L, list);
-	strings = lua_newuserdatauv(L, (*count + 1) * sizeof(*strings), 0);
-	for (size_t i = 0; i < *count; i++) {
-		/* The list keeps the string alive. */
-		if (lua_rawgeti(L, list, (lua_Integer)i + 1) != LUA_TSTRING)
-			luaL_error(L, "%s: field '%s' must be a list of strings", caller, key);
-		strings[i] = lua_tostring(L, -1);
-		lua_pop(L, 1);
-	}
-	return strings;
-}
-
 void bind_read_request(lua_State *L, int index, const char *caller, struct http_request *request)
 {
 	struct http_request rq = {0};
 
 	luaL_checkstack(L, 20, NULL);
-	rq.url = text_field(L, index, caller, "url");
+	rq.url = bind_check_field(L, index, caller, "url");
 	if (!rq.url)
 		luaL_error(L, "%s: field 'url' must be a string", caller);
-	rq.method = text_field(L, index, caller, "method");
+	rq.method = bind_check_field(L, index, caller, "method");
 	if (!rq.method)
 		rq.method = "GET";
-	if (text_field(L, index, caller, "body"))
+	if (lua_getfield(L, index, "body") == LUA_TSTRING)
 		rq.body = lua_tolstring(L, -1, &rq.body_len);
-	rq.ca = text_field(L, index, caller, "ca");
-	rq.cert = text_field(L, index, caller, "cert");
-	rq.key = text_field(L, index, caller, "key");
-	rq.proxy = text_field(L, index, caller, "proxy");
+	else if (!lua_isnil(L, -1))
+		luaL_error(L, "%s: field 'body' must be a string, is %s", caller,
+			luaL_typename(L, -1));
+	rq.ca = bind_check_field(L, index, caller, "ca");
+	rq.cert = bind_check_field(L, index, caller, "cert");
+	rq.key = bind_check_field(L, index, caller, "key");
+	rq.proxy = bind_check_field(L, index, caller, "proxy");
 	rq.stall = number_field(L, index, caller, "stall");
 	rq.backoff = number_field(L, index, caller, "backoff");
 	rq.tries = number_field(L, index, caller, "tries");
@@ -130,6 +95,6 @@ void bind_read_request(lua_State *L, int index, const char *caller, struct http_
 	rq.insecure = lua_toboolean(L, -1);
 	lua_pop(L, 1);
 	lua_getfield(L, index, "headers");
-	rq.headers = bind_push_strings(L, caller, "headers", &rq.header_count);
+	rq.headers = bind_check_list(L, caller, "headers", &rq.header_count);
 	*request = rq;
 }

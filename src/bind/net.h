@@ -25,7 +25,4 @@ struct http *bind_net_http(lua_State *L, struct bind_net *net);
  * it points to stays on the stack above; raises what is wrong, as of `caller`. */
 void bind_read_request(lua_State *L, int index, const char *caller, struct http_request *request);
 
-/* Push an array of the strings in the list at the top, which stays below it. */
-const char **bind_push_strings(lua_State *L, const char *caller, const char *key, size_t *count);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "bind/bind.h"
 #include "bind/blob.h"
+#include "bind/check.h"
 #include "bind/flatten.h"
 #include "bind/push.h"
 #include "bind/stat.h"
@@ -13,7 +14,6 @@
 #include "rootfs/resolve.h"
 
 #define ROOTFS_TYPE "banger.Rootfs"
-#define READ_MAX    ((uint64_t)1 << 30) /* bytes of one read */
 
 struct rootfs *bind_to_rootfs(lua_State *L, int arg)
 {
@@ -29,16 +29,6 @@ static struct rootfs *check_open(lua_State *L, int arg)
 	return rootfs;
 }
 
-/* A host path: Lua's strings may hold zero bytes, paths may not. */
-static const char *check_path(lua_State *L, int arg)
-{
-	size_t len;
-	const char *path = luaL_checklstring(L, arg, &len);
-
-	luaL_argcheck(L, strlen(path) == len, arg, "the path has a zero byte in it");
-	return path;
-}
-
 /* ---- making and building --------------------------------------------------------------- */
 
 static int new_rootfs(lua_State *L)
@@ -51,7 +41,7 @@ static int new_rootfs(lua_State *L)
 	lua_settop(L, 1);
 	if (lua_getfield(L, 1, "near") != LUA_TSTRING)
 		return luaL_error(L, "rootfs: field 'near' must be the output's path");
-	near = check_path(L, 2);
+	near = bind_check_path(L, 2);
 	rootfs = lua_newuserdatauv(L, sizeof(*rootfs), 0);
 	memset(rootfs, 0, sizeof(*rootfs));
 	luaL_setmetatable(L, ROOTFS_TYPE);
@@ -195,7 +185,7 @@ static void push_info(lua_State *L, const struct mkext4_info *info)
 /* mkext4(rootfs, path, options): uuid and hash_seed are given by lua/banger. */
 static int make_ext4(lua_State *L)
 {
-	const char *path = check_path(L, 2);
+	const char *path = bind_check_path(L, 2);
 	struct mkext4_options options;
 	struct mkext4_info info;
 	struct rootfs *rootfs;
@@ -299,7 +289,7 @@ static void push_stat(lua_State *L, const struct tree_node *node)
 
 static int rootfs_stat(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	bool follow = false;
 	struct tree_node *node;
 
@@ -319,7 +309,7 @@ static int rootfs_stat(lua_State *L)
 static int rootfs_list(lua_State *L)
 {
 	struct rootfs *rootfs = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	struct tree_node *node = find_or_raise(L, rootfs, path);
 	struct err err;
 
@@ -340,39 +330,24 @@ static int rootfs_list(lua_State *L)
 
 static int rootfs_read_method(lua_State *L)
 {
-	const char *path = luaL_checkstring(L, 2);
-	uint64_t offset = 0, asked = UINT64_MAX, size = 0;
-	bool has = false, any;
+	const char *path = bind_check_path(L, 2);
+	struct bind_range range = bind_check_range(L, 3);
 	struct rootfs *rootfs;
 	struct tree_node *node;
 	luaL_Buffer b;
 	struct err err;
+	size_t len;
 	ssize_t n;
 
-	if (!lua_isnoneornil(L, 3)) {
-		luaL_checktype(L, 3, LUA_TTABLE);
-		asked = size_field(L, 3, "size", &has);
-		asked = has ? asked : UINT64_MAX;
-		offset = size_field(L, 3, "offset", &any);
-	}
 	rootfs = check_open(L, 1);
 	node = find_or_raise(L, rootfs, path);
 	if (!S_ISREG(node->inode->mode)) {
 		err_set(&err, ERR_USAGE, "%s: not a regular file", path);
 		return bind_raise(L, &err);
 	}
-	if (offset < node->inode->size)
-		size = node->inode->size - offset;
-	if (size > asked)
-		size = asked;
-	if (size > READ_MAX) {
-		err_set(&err, ERR_USAGE,
-			"%s: %llu bytes are too many for one read; read it in parts", path,
-			(unsigned long long)size);
-		return bind_raise(L, &err);
-	}
-	n = rootfs_read(rootfs, node->inode, offset, luaL_buffinitsize(L, &b, (size_t)size),
-		(size_t)size, &err);
+	len = bind_check_length(L, path, node->inode->size, range);
+	n = rootfs_read(
+		rootfs, node->inode, range.offset, luaL_buffinitsize(L, &b, len), len, &err);
 	if (n < 0)
 		return bind_raise(L, &err);
 	luaL_pushresultsize(&b, (size_t)n);
@@ -382,7 +357,7 @@ static int rootfs_read_method(lua_State *L)
 static int rootfs_data(lua_State *L)
 {
 	struct rootfs *rootfs = check_open(L, 1);
-	const char *path = luaL_checkstring(L, 2);
+	const char *path = bind_check_path(L, 2);
 	lua_Integer offset = luaL_optinteger(L, 3, 0);
 	struct tree_node *node = find_or_raise(L, rootfs, path);
 	uint64_t start, end;
@@ -402,14 +377,14 @@ static int rootfs_exists(lua_State *L)
 {
 	struct rootfs *rootfs = check_open(L, 1);
 
-	lua_pushboolean(L, find(L, rootfs, luaL_checkstring(L, 2), true) != NULL);
+	lua_pushboolean(L, find(L, rootfs, bind_check_path(L, 2), true) != NULL);
 	return 1;
 }
 
 static int rootfs_resolve(lua_State *L)
 {
 	struct rootfs *rootfs = check_open(L, 1);
-	struct tree_node *node = find(L, rootfs, luaL_checkstring(L, 2), true);
+	struct tree_node *node = find(L, rootfs, bind_check_path(L, 2), true);
 
 	if (!node)
 		return 0;
@@ -487,7 +462,7 @@ static int rootfs_walk(lua_State *L)
 {
 	uint32_t depth = bind_walk_depth(L, 3);
 	struct rootfs *rootfs = check_open(L, 1);
-	const char *path = luaL_optstring(L, 2, "/");
+	const char *path = lua_isnoneornil(L, 2) ? "/" : bind_check_path(L, 2);
 
 	struct tree_node *top = find_or_raise(L, rootfs, path);
 

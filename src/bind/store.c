@@ -2,10 +2,12 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "bind/bind.h"
+#include "bind/check.h"
 
 #define STORE_TYPE "banger.Store"
 #define LOCK_TYPE  "banger.StoreLock"
@@ -20,16 +22,17 @@ struct store *bind_check_store(lua_State *L, int index)
 
 static const char *check_digest(lua_State *L, int arg)
 {
-	const char *digest = luaL_checkstring(L, arg);
+	size_t len;
+	const char *digest = luaL_checklstring(L, arg, &len);
 
-	luaL_argcheck(L, digest_valid(digest), arg, "no digest");
+	luaL_argcheck(L, strlen(digest) == len && digest_valid(digest), arg, "no digest");
 	return digest;
 }
 
 /* store(dir) */
 static int store_new(lua_State *L)
 {
-	const char *dir = luaL_checkstring(L, 1);
+	const char *dir = bind_check_path(L, 1);
 	struct store **slot = lua_newuserdatauv(L, sizeof(*slot), 0);
 	struct err err;
 
