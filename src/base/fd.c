@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int fd_pwrite_all(int fd, const void *data, size_t len, uint64_t offset)
@@ -41,6 +42,14 @@ ssize_t fd_pread_all(int fd, void *data, size_t len, uint64_t offset)
 		done += (size_t)n;
 	}
 	return (ssize_t)done;
+}
+
+bool fd_is_at(int fd, const char *path)
+{
+	struct stat file, named;
+
+	return fstat(fd, &file) == 0 && stat(path, &named) == 0 && file.st_dev == named.st_dev &&
+	       file.st_ino == named.st_ino;
 }
 
 int fd_write_all(int fd, const void *data, size_t len)

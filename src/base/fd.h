@@ -2,6 +2,7 @@
 #ifndef BANGER_BASE_FD_H
 #define BANGER_BASE_FD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,6 +13,10 @@ int fd_pwrite_all(int fd, const void *data, size_t len, uint64_t offset);
 /* Read up to `len` bytes at `offset`; less only at the end of the file. The
  * count, or -1 with errno. */
 ssize_t fd_pread_all(int fd, void *data, size_t len, uint64_t offset);
+
+/* Whether the path leads to the open file: since it was opened, another may have got its
+ * name. */
+bool fd_is_at(int fd, const char *path);
 
 /* Write all of `len` bytes. 0, or -1 with errno. */
 int fd_write_all(int fd, const void *data, size_t len);

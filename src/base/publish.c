@@ -188,6 +188,17 @@ int publish_commit(struct publish *pub, const char *target, struct err *err)
 	return sync_dir(real, err);
 }
 
+int publish_rename(const char *from, const char *to, struct err *err)
+{
+	cleanup(cleanup_close) int fd = open(from, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return err_errno(err, errno, "sync %s", from);
+	if (rename(from, to) < 0)
+		return err_errno(err, errno, "rename %s to %s", from, to);
+	return sync_dir(to, err);
+}
+
 void publish_close(struct publish *pub)
 {
 	if (pub->temp)

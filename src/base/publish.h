@@ -27,6 +27,10 @@ int publish_check(const struct publish *pub, const char *target, struct err *err
  * open. After a failure the file is as it was and publish_close drops it. */
 int publish_commit(struct publish *pub, const char *target, struct err *err);
 
+/* Give a whole file that has a name another one: fsync, rename, fsync the directory. A
+ * link of that name is replaced, not followed. */
+int publish_rename(const char *from, const char *to, struct err *err);
+
 /* Close, and remove what was not committed. Idempotent. */
 void publish_close(struct publish *pub);
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/fd.h"
 #include "base/foreground.h"
+#include "base/publish.h"
 #include "base/run.h"
 #include "base/tsc.h"
 #include "stream/digest.h"
@@ -184,35 +184,12 @@ static int hash(const char *data, size_t len, char *out, struct err *err)
 	return 0;
 }
 
-/* Everything written so far is on the disk. */
-static int sync_path(const char *path, int flags, struct err *err)
-{
-	cleanup(cleanup_close) int fd = open(path, flags | O_CLOEXEC);
-
-	if (fd < 0 || fsync(fd) < 0)
-		return err_errno(err, errno, "sync %s", path);
-	return 0;
-}
-
-static int rename_synced(const char *from, const char *to, struct err *err)
-{
-	cleanup(cleanup_free) char *copy = strdup(to);
-
-	if (!copy)
-		return err_errno(err, ENOMEM, "rename %s", from);
-	if (sync_path(from, O_RDONLY, err) < 0)
-		return -1;
-	if (rename(from, to) < 0)
-		return err_errno(err, errno, "rename %s to %s", from, to);
-	return sync_path(dirname(copy), O_RDONLY | O_DIRECTORY, err);
-}
-
 /* rename(from, to): a whole file gets its name, on the disk too */
 static int host_rename(lua_State *L)
 {
 	struct err err;
 
-	if (rename_synced(bind_check_path(L, 1), bind_check_path(L, 2), &err) < 0)
+	if (publish_rename(bind_check_path(L, 1), bind_check_path(L, 2), &err) < 0)
 		return bind_raise(L, &err);
 	return 0;
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dirs.h"
 #include "base/fd.h"
+#include "base/publish.h"
 
 /* A file that is larger is cut to its last entries. */
 #define FILE_MAX ((off_t)4 << 20)
@@ -50,21 +51,6 @@ static void unescape(char *line)
 		}
 	}
 	*out = '\0';
-}
-
-static int make_parents(const char *path)
-{
-	cleanup(cleanup_free) char *dir = strdup(path);
-
-	if (!dir)
-		return -1;
-	for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-			return -1;
-		*slash = '/';
-	}
-	return 0;
 }
 
 /* The end of the file that holds whole lines, ended by a zero byte. */
@@ -130,15 +116,6 @@ int history_load(
 	return 0;
 }
 
-/* Whether the name still leads to the open file: a cut file is a new one. */
-static bool is_current(int fd, const char *path)
-{
-	struct stat open_file, named;
-
-	return fstat(fd, &open_file) == 0 && stat(path, &named) == 0 &&
-	       open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
-}
-
 /* The file, locked. */
 static int open_locked(const char *path)
 {
@@ -148,31 +125,29 @@ static int open_locked(const char *path)
 
 		if (fd < 0 || flock(fd, LOCK_EX) < 0)
 			return -1;
-		if (is_current(fd, path))
+		if (fd_is_at(fd, path))
 			return steal_fd(&fd);
 	}
 }
 
-/* Put the last entries of a file that has grown into its place. */
-static int cut(int fd, const char *path)
+/* Put the last entries of a file that has grown into its place, be that behind a link. */
+static int cut(int fd, const char *path, mode_t mode, struct err *err)
 {
 	cleanup(cleanup_free) char *text = NULL;
-	cleanup(cleanup_free) char *temp = NULL;
-	cleanup(cleanup_close) int out = -1;
+	cleanup(publish_close) struct publish file = {.fd = -1};
 	const char *from;
 	size_t size;
 
 	text = read_end(fd, &size);
-	if (!text || asprintf(&temp, "%s.XXXXXX", path) < 0)
-		return -1;
-	out = mkostemp(temp, O_CLOEXEC);
-	if (out < 0)
+	if (!text)
+		return err_errno(err, errno, "read %s", path);
+	if (publish_open(&file, path, err) < 0)
 		return -1;
 	from = last_lines(text, size, HISTORY_ENTRIES);
-	if (fd_write_all(out, from, (size_t)(text + size - from)) == 0 && rename(temp, path) == 0)
-		return 0;
-	unlink(temp);
-	return -1;
+	if (fchmod(file.fd, mode & 07777) < 0 ||
+		fd_write_all(file.fd, from, (size_t)(text + size - from)) < 0)
+		return err_errno(err, errno, "write %s", path);
+	return publish_commit(&file, path, err);
 }
 
 int history_append(const char *path, const char *entry, struct err *err)
@@ -183,14 +158,14 @@ int history_append(const char *path, const char *entry, struct err *err)
 
 	if (!line)
 		return err_errno(err, ENOMEM, "write %s", path);
-	if (make_parents(path) < 0)
+	if (dirs_make_above(path) < 0)
 		return err_errno(err, errno, "make the directory of %s", path);
 	fd = open_locked(path);
 	if (fd < 0)
 		return err_errno(err, errno, "open %s", path);
 	if (fd_write_all(fd, line, strlen(line)) < 0)
 		return err_errno(err, errno, "write %s", path);
-	if (fstat(fd, &st) == 0 && st.st_size > FILE_MAX && cut(fd, path) < 0)
-		return err_errno(err, errno, "shorten %s", path);
+	if (fstat(fd, &st) == 0 && st.st_size > FILE_MAX && cut(fd, path, st.st_mode, err) < 0)
+		return err_prefix(err, "shorten the history");
 	return 0;
 }

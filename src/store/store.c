@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/dirs.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 
@@ -41,32 +42,6 @@ static int no_memory(struct err *err)
 	return err_set(err, ERR_NO_MEMORY, "out of memory");
 }
 
-static int make_dir(const char *path)
-{
-	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -1;
-}
-
-/* With parents; private, for an image may hold secrets. */
-static int make_dirs(const char *path)
-{
-	cleanup(cleanup_free) char *copy = strdup(path);
-
-	if (!copy || !*path) {
-		errno = copy ? ENOENT : ENOMEM;
-		return -1;
-	}
-	for (char *p = copy + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		/* A parent that is there may not be ours to make things in. */
-		if (make_dir(copy) < 0 && access(copy, X_OK) < 0)
-			return -1;
-		*p = '/';
-	}
-	return make_dir(copy);
-}
-
 /* ---- the layout ------------------------------------------------------------------- */
 
 /* The first to come writes them; two at once write the same. */
@@ -90,7 +65,7 @@ static int make_layout(struct store *s, struct err *err)
 
 		if (!path)
 			return no_memory(err);
-		if (make_dir(path) < 0)
+		if (dirs_make(path) < 0)
 			return err_errno(err, errno, "make the cache's directory %s", path);
 	}
 	if (write_once(s, "oci-layout", "{\"imageLayoutVersion\":\"1.0.0\"}", err) < 0)
@@ -163,7 +138,7 @@ struct store *store_open(const char *dir, struct err *err)
 	if (is_layout(s) && !can_write(s))
 		return s;
 	s->writable = true;
-	if (make_dirs(dir) < 0)
+	if (dirs_make(dir) < 0)
 		err_errno(err, errno, "make the cache's directory %s", dir);
 	else if (make_layout(s, err) == 0 && enter(s, err) == 0)
 		return s;
@@ -316,16 +291,6 @@ static bool take_whole(struct store_partial *p, const char *stale)
 	return true;
 }
 
-/* Whether the descriptor is what the path names now: it may have been renamed, or
- * removed, between open and flock. */
-static bool is_current(int fd, const char *path)
-{
-	struct stat a, b;
-
-	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_ino == b.st_ino &&
-	       a.st_dev == b.st_dev;
-}
-
 static int open_partial(struct store_partial *p, const char *path, struct err *err)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -350,13 +315,13 @@ int store_join(struct store *s, const char *digest, struct store_partial *p, str
 		return 0;
 	if (!s->writable)
 		return refuse_read_only(s, err);
-	if ((p->fd < 0 || !is_current(p->fd, path)) && open_partial(p, path, err) < 0)
+	if ((p->fd < 0 || !fd_is_at(p->fd, path)) && open_partial(p, path, err) < 0)
 		return -1;
 	if (flock(p->fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK || errno == EINTR
 			       ? 0
 			       : err_errno(err, errno, "lock %s", path);
-	if (is_current(p->fd, path)) {
+	if (fd_is_at(p->fd, path)) {
 		p->locked = !take_whole(p, path);
 		return 0;
 	}
@@ -372,7 +337,7 @@ int store_commit(struct store_partial *p, struct err *err)
 
 	if (!from || !to)
 		return no_memory(err);
-	if (!is_current(p->fd, from))
+	if (!fd_is_at(p->fd, from))
 		return err_set(err, ERR_IO, "%s was taken away while it was written", from);
 	if (rename(from, to) < 0)
 		return err_errno(err, errno, "rename %s to %s", from, to);
@@ -385,7 +350,7 @@ int store_restart(struct store_partial *p, struct err *err)
 
 	if (!path)
 		return no_memory(err);
-	if (is_current(p->fd, path) && unlink(path) < 0)
+	if (fd_is_at(p->fd, path) && unlink(path) < 0)
 		return err_errno(err, errno, "remove %s", path);
 	return 0;
 }
@@ -396,7 +361,7 @@ static void remove_if_empty(const struct store_partial *p)
 	cleanup(cleanup_free) char *path = path_in(p->store, "partial/", HEX(p->digest));
 	struct stat st;
 
-	if (path && fstat(p->fd, &st) == 0 && st.st_size == 0 && is_current(p->fd, path))
+	if (path && fstat(p->fd, &st) == 0 && st.st_size == 0 && fd_is_at(p->fd, path))
 		unlink(path);
 }
 

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dirs.h"
 #include "base/escape.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
@@ -673,6 +674,104 @@ static void commit_follows_a_link(void **state)
 	rmdir(unit_path("d"));
 }
 
+static void renamed_file_is_in_the_place_of_the_older_one(void **state)
+{
+	char link[256];
+	struct stat st;
+	struct err err;
+
+	(void)state;
+	unit_write(unit_path("new"), "new", 3);
+	unit_write(unit_path("real"), "real", 4);
+	snprintf(link, sizeof(link), "%s", unit_path("link"));
+	assert_int_equal(symlink("real", link), 0);
+	assert_ok(publish_rename(unit_path("new"), link, &err));
+	assert_content(link, "new");
+	assert_content(unit_path("real"), "real");
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_error(publish_rename(unit_path("new"), link, &err), ERR_NOT_FOUND,
+		"/new: No such file or directory");
+	assert_error(publish_rename(link, unit_path("none/x"), &err), ERR_NOT_FOUND, "rename ");
+	assert_content(link, "new");
+	unlink(link);
+	unlink(unit_path("real"));
+}
+
+/* The directory cannot be synced by us, and the file has its name all the same. */
+static void file_is_renamed_in_a_directory_that_cannot_be_read(void **state)
+{
+	struct err err;
+	char from[256];
+	int rc;
+
+	(void)state;
+	mkdir(unit_path("d"), 0777);
+	unit_write(unit_path("d/new"), "new", 3);
+	snprintf(from, sizeof(from), "%s", unit_path("d/new"));
+	chmod(unit_dir, 0755);
+	chmod(unit_path("d"), 0333);
+	if (geteuid() == 0)
+		assert_int_equal(seteuid(65534), 0);
+	rc = publish_rename(from, unit_path("d/out"), &err);
+	if (getuid() == 0)
+		seteuid(0);
+	chmod(unit_path("d"), 0755);
+	assert_ok(rc);
+	assert_content(unit_path("d/out"), "new");
+	assert_int_equal(unit_count_files(unit_path("d")), 1);
+	unlink(unit_path("d/out"));
+	rmdir(unit_path("d"));
+}
+
+static void descriptor_knows_whether_its_name_is_taken(void **state)
+{
+	char name[256];
+	int fd;
+
+	(void)state;
+	unit_write(unit_path("a"), "a", 1);
+	snprintf(name, sizeof(name), "%s", unit_path("a"));
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	assert_true(fd_is_at(fd, name));
+	symlink("a", unit_path("link"));
+	assert_true(fd_is_at(fd, unit_path("link")));
+	unit_write(unit_path("b"), "a", 1);
+	assert_false(fd_is_at(fd, unit_path("b")));
+	assert_int_equal(rename(unit_path("b"), name), 0);
+	assert_false(fd_is_at(fd, name));
+	unlink(name);
+	assert_false(fd_is_at(fd, name));
+	assert_false(fd_is_at(-1, unit_dir));
+	close(fd);
+	unlink(unit_path("link"));
+}
+
+static void directories_are_made_with_those_above(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(dirs_make_above(unit_path("a/b/c")), 0);
+	assert_int_equal(stat(unit_path("a/b"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(access(unit_path("a/b/c"), F_OK), -1);
+	assert_int_equal(dirs_make(unit_path("a/b/c")), 0);
+	assert_int_equal(dirs_make(unit_path("a/b/c/")), 0);
+	assert_int_equal(dirs_make(unit_path("a/b/c")), 0);
+	assert_int_equal(stat(unit_path("a/b/c"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	rmdir(unit_path("a/b/c"));
+	unit_write(unit_path("a/b/c"), "", 0);
+	assert_int_equal(dirs_make(unit_path("a/b/c/d")), -1);
+	assert_int_equal(errno, ENOTDIR);
+	assert_int_equal(dirs_make(""), -1);
+	assert_int_equal(errno, ENOENT);
+	unlink(unit_path("a/b/c"));
+	rmdir(unit_path("a/b"));
+	rmdir(unit_path("a"));
+}
+
 static void temporary_name_in_use_is_passed_over(void **state)
 {
 	struct publish pub;
@@ -840,6 +939,10 @@ int main(void)
 		cmocka_unit_test(failed_commit_keeps_the_older_file),
 		cmocka_unit_test(commit_to_another_file_system_is_refused),
 		cmocka_unit_test(commit_follows_a_link),
+		cmocka_unit_test(renamed_file_is_in_the_place_of_the_older_one),
+		cmocka_unit_test(file_is_renamed_in_a_directory_that_cannot_be_read),
+		cmocka_unit_test(descriptor_knows_whether_its_name_is_taken),
+		cmocka_unit_test(directories_are_made_with_those_above),
 		cmocka_unit_test(temporary_name_in_use_is_passed_over),
 		cmocka_unit_test(file_system_without_unnamed_files_will_do),
 		cmocka_unit_test(full_disk_is_no_space),

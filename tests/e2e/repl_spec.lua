@@ -135,6 +135,19 @@ describe("at the prompt", function()
     assert.equal(1, count)
   end)
 
+  it("a history behind a link is cut there, and stays a link", function()
+    local dir = home()
+    sh.check(("mkdir -p %s/state/banger %s/dotfiles && seq -f \"'entry %%g' .. '%s'\" 1 6000 >%s/dotfiles/lines && chmod 640 %s/dotfiles/lines "
+      .. "&& ln -s ../../dotfiles/lines %s/state/banger/history"):format(dir, dir, ("x"):rep(800), dir, dir, dir))
+    local t = open("", { env = { HOME = dir } })
+    t:enter("1 + 1"):expect "\n2\n>"
+    assert.equal("../../dotfiles/lines\n", sh.check("readlink " .. dir .. "/state/banger/history"))
+    assert.equal("5000\n", sh.check("wc -l < " .. dir .. "/dotfiles/lines"))
+    t:enter("2 + 2"):expect "\n4\n>"
+    assert.matches("\n1 %+ 1\n2 %+ 2\n$", sh.read_file(dir .. "/dotfiles/lines"))
+    assert.equal("640 lines\n", sh.check(("cd %s/dotfiles && stat -c '%%a %%n' *"):format(dir)))
+  end)
+
   it("a history that has grown is cut to its end", function()
     local dir = home()
     sh.check(("mkdir -p %s/state/banger && seq -f \"'entry %%g' .. '%s'\" 1 6000 >%s/state/banger/history"):format(dir, ("x"):rep(800), dir))
