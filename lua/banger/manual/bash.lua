@@ -118,7 +118,7 @@ _banger_lua()
 		_banger_lua_value "$recipe:$option"
 		_banger_lua_complete "$kind" "$typed"
 	elif [ -z "$recipe" ] && [[ $typed == -* ]]; then
-		_banger_lua_complete "words:-e -i -l -v -E -W -h --help --version" "$typed"
+		_banger_lua_complete "words:-e -i -l -v -E -W -h --help --version --debug-on-error" "$typed"
 	elif [ -z "$recipe" ]; then
 		_banger_lua_complete command "$typed"
 		_banger_lua_complete file "$typed"

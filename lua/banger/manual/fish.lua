@@ -30,7 +30,18 @@ function __banger_lua_has_none
     test (count (__banger_lua_words)) = 0
 end
 
-complete -c banger-lua -n __banger_lua_has_none -f -a '(banger-lua help --names 2> /dev/null)'
+function __banger_lua_names
+    banger-lua help 2> /dev/null | string replace -rf '^  (\S+) *' '$1\t'
+end
+
+complete -c banger-lua -n __banger_lua_has_none -f -a '(__banger_lua_names)'
+complete -c banger-lua -n __banger_lua_has_none -s e -x -d 'Run a text as Lua'
+complete -c banger-lua -n __banger_lua_has_none -s l -x -d 'Require a module'
+complete -c banger-lua -n __banger_lua_has_none -s i -d 'A REPL afterwards'
+complete -c banger-lua -n __banger_lua_has_none -s v -d 'Show the version of Lua'
+complete -c banger-lua -n __banger_lua_has_none -s E -d 'Ignore the environment'
+complete -c banger-lua -n __banger_lua_has_none -s W -d 'Turn warnings on'
+complete -c banger-lua -n __banger_lua_has_none -l debug-on-error -d 'Look around at an error that nobody catches'
 complete -c banger-lua -n __banger_lua_has_none -s h -l help -d 'Show help and exit'
 complete -c banger-lua -n __banger_lua_has_none -l version -d 'Show versions and exit'
 ]==]
@@ -78,7 +89,7 @@ local function add(command, words, out)
     elseif argument.kind == "recipe" then
       table.insert(out, ("complete -c banger-lua -n %s -a '(banger-lua recipes --quiet 2> /dev/null)'\n"):format(quote(condition)))
     elseif argument.kind == "command" then
-      table.insert(out, ("complete -c banger-lua -n %s -f -a '(banger-lua help --names 2> /dev/null)'\n"):format(quote(condition)))
+      table.insert(out, ("complete -c banger-lua -n %s -f -a '(__banger_lua_names)'\n"):format(quote(condition)))
     end
   end
   local subs = {}

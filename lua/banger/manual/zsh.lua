@@ -8,8 +8,13 @@ local HEAD = [==[
 _banger_lua_commands()
 {
   local -a names
-  names=(${(f)"$(_call_program commands banger-lua help --names 2> /dev/null)"})
-  _alternative 'recipes:recipe:compadd -a names' 'files:script:_files'
+  names=(${(f)"$(_call_program commands banger-lua help 2> /dev/null | sed -n 's/^  \([^ ]*\) */\1:/p')"})
+  _describe -t recipes recipe names
+}
+
+_banger_lua_scripts()
+{
+  _alternative 'recipes:recipe:_banger_lua_commands' 'files:script:_files'
 }
 
 _banger_lua_recipes()
@@ -37,8 +42,9 @@ _banger_lua()
   typeset -A opt_args
   _arguments -C -S \
     '*-e[run a text as Lua]:Lua:' '*-l[require a module]:module:' '-i[a REPL afterwards]' '-v[show the version of Lua]' \
-    '-E[ignore the environment]' '-W[turn warnings on]' '(- *)'{-h,--help}'[show help]' '(- *)--version[show versions]' \
-    '1:recipe:_banger_lua_commands' '*::argument:->rest'
+    '-E[ignore the environment]' '-W[turn warnings on]' '--debug-on-error[look around at an error that nobody catches]' \
+    '(- *)'{-h,--help}'[show help]' '(- *)--version[show versions]' \
+    '1:recipe:_banger_lua_scripts' '*::argument:->rest'
   [[ $state == rest ]] || return
   case ${${words[1]:t}%%.lua} in
 %s  *) _files ;;
