@@ -81,30 +81,34 @@ function Progress:draw(text)
   self.out:flush()
 end
 
--- A request goes to the log, everything else is progress.
-function Progress:tell(line)
-  local request = line:match "debug: (.*)$"
-  if not request then
-    return self:say(line)
+-- An attempt that failed is progress.
+function Progress:tell_attempts(lines)
+  for line in (lines or ""):gmatch "[^\n]+" do
+    self:say(("%s: %s"):format(self:label(self.layer), line))
   end
-  if self.mode == "tty" then
+end
+
+-- Requests go to the log.
+function Progress:tell_requests(lines)
+  if lines and self.mode == "tty" then
     self:draw ""
   end
-  log.say("debug", "%s", log.redact(request))
+  for line in (lines or ""):gmatch "[^\n]+" do
+    log.say("debug", "%s", log.redact(line))
+  end
 end
 
 ---Begin a layer.
 ---@param number integer # from 1
 ---@param layer { digest: string, size?: integer } # size: compressed bytes
 ---@param count? integer # how many there are
----@return fun(p: { bytes: integer, size?: integer }) update # for `flatten_layer`'s `progress`
+---@return fun(p: { bytes: integer, size?: integer, note?: string, log?: string, requests?: string }) update # for `flatten_layer`'s `progress`
 function Progress:start(number, layer, count)
   self.count = count or self.count
   self.layer = { number = number, digest = layer.digest, size = layer.size, begun = self.clock() }
   return function(p)
-    for line in (p.log or ""):gmatch "[^\n]+" do
-      self:tell(("%s: %s"):format(self:label(self.layer), line))
-    end
+    self:tell_attempts(p.log)
+    self:tell_requests(p.requests)
     if self.mode == "tty" then
       local seconds = self.clock() - self.layer.begun
       self:draw(("%s  %s"):format(self:label(self.layer), p.note or describe(self.layer, p.bytes, seconds)))

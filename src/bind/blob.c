@@ -250,10 +250,20 @@ void bind_tend_blobs(lua_State *L)
 	lua_settop(L, list - 2);
 }
 
+/* `text` is freed. Out of memory: it is lost with the rest. */
+static void set_lines(lua_State *L, const char *key, char *text)
+{
+	if (!text)
+		return;
+	lua_pushstring(L, text);
+	free(text);
+	lua_setfield(L, -2, key);
+}
+
 void bind_set_blob_notes(lua_State *L, int arg)
 {
 	const struct handle *h = luaL_checkudata(L, arg, BLOB_TYPE);
-	char note[200], *log;
+	char note[200];
 
 	if (!h->fetch)
 		return;
@@ -262,12 +272,8 @@ void bind_set_blob_notes(lua_State *L, int arg)
 		lua_pushstring(L, note);
 		lua_setfield(L, -2, "note");
 	}
-	log = fetch_log(h->fetch);
-	if (log) {
-		lua_pushstring(L, log); /* out of memory: the log is lost with the rest */
-		free(log);
-		lua_setfield(L, -2, "log");
-	}
+	set_lines(L, "log", fetch_log(h->fetch));
+	set_lines(L, "requests", fetch_requests(h->fetch));
 }
 
 /* ---- methods ------------------------------------------------------------------------------ */

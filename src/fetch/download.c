@@ -29,13 +29,13 @@ static void set_note(struct fetch *f, const char *text)
 }
 
 /* What nobody reads in time is dropped. */
-static void log_line(struct fetch *f, const char *text)
+static void add_line(struct fetch *f, struct buf *lines, const char *text)
 {
 	struct err ignored;
 
 	pthread_mutex_lock(&f->lock);
-	if (f->log.len < LOG_MAX && buf_append(&f->log, text, strlen(text), &ignored) == 0)
-		buf_append(&f->log, "\n", 1, &ignored);
+	if (lines->len < LOG_MAX && buf_append(lines, text, strlen(text), &ignored) == 0)
+		buf_append(lines, "\n", 1, &ignored);
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -191,11 +191,12 @@ static int take_body(void *arg, const void *data, size_t len, struct err *err)
 
 static void note_retry(void *arg, const struct http_retry *retry)
 {
+	struct fetch *f = arg;
 	char text[FETCH_NOTE_SIZE];
 
 	http_describe_retry(retry, text, sizeof(text));
-	set_note(arg, text);
-	log_line(arg, text);
+	set_note(f, text);
+	add_line(f, &f->log, text);
 }
 
 /* The manifest may name other places: foreign layers of Windows images, say. */
@@ -279,9 +280,9 @@ static void log_request(struct fetch *f)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	seconds = (double)(now.tv_sec - f->begun.tv_sec) +
 		  (double)(now.tv_nsec - f->begun.tv_nsec) / 1e9;
-	snprintf(text, sizeof(text), "debug: GET %s: %ld, %llu bytes, %.2f s", f->answered,
-		f->status, f->refused ? 0 : (unsigned long long)(f->position - f->offset), seconds);
-	log_line(f, text);
+	snprintf(text, sizeof(text), "GET %s: %ld, %llu bytes, %.2f s", f->answered, f->status,
+		f->refused ? 0 : (unsigned long long)(f->position - f->offset), seconds);
+	add_line(f, &f->requests, text);
 }
 
 static void ended(void *arg, const struct err *err)

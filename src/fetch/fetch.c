@@ -9,18 +9,28 @@
 
 /* ---- words from the thread ------------------------------------------------------- */
 
-char *fetch_log(struct fetch *f)
+static char *take_lines(struct fetch *f, struct buf *lines)
 {
 	struct err ignored;
 	char *text = NULL;
 
 	pthread_mutex_lock(&f->lock);
-	if (f->log.len && buf_append(&f->log, "", 1, &ignored) == 0) {
-		text = f->log.data;
-		f->log = (struct buf){0};
+	if (lines->len && buf_append(lines, "", 1, &ignored) == 0) {
+		text = lines->data;
+		*lines = (struct buf){0};
 	}
 	pthread_mutex_unlock(&f->lock);
 	return text;
+}
+
+char *fetch_log(struct fetch *f)
+{
+	return take_lines(f, &f->log);
+}
+
+char *fetch_requests(struct fetch *f)
+{
+	return take_lines(f, &f->requests);
 }
 
 void fetch_note(struct fetch *f, char *text, size_t size)
@@ -176,6 +186,7 @@ static void fetch_free(struct fetch *f)
 	free(f->temp);
 	free(f->challenge);
 	buf_free(&f->log);
+	buf_free(&f->requests);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
 }

@@ -30,7 +30,7 @@ struct fetch_request {
 	size_t more_count;            /* has it not */
 	struct store *store;          /* NULL: keep nothing */
 	const char *temp;             /* without a store: the directory for an unnamed file */
-	bool trace;                   /* put each request into the log, as "debug: ..." */
+	bool trace;                   /* tell of each request: fetch_requests */
 };
 
 /* Begin; it is queued until there are fewer than so many jobs. Strings are copied;
@@ -54,9 +54,12 @@ char *fetch_challenge(struct fetch *fetch);
 int fetch_answer(struct fetch *fetch, const char *const *headers, size_t count,
 	const struct err *err, struct err *failure);
 
-/* The attempts that failed since the last call, a line each, with `trace` also the
- * requests that were answered; malloc'ed, NULL when there are none. */
+/* The attempts that failed since the last call, a line each; malloc'ed, NULL when there
+ * are none. */
 char *fetch_log(struct fetch *fetch);
+
+/* With `trace`: the requests that were answered since the last call, likewise. */
+char *fetch_requests(struct fetch *fetch);
 
 /* For progress: what is being waited for, such as "retry 2 of 5 in 3 s: ..."; ""
  * when bytes flow. */

@@ -58,7 +58,7 @@ struct fetch {
 	pthread_mutex_t lock; /* of what follows */
 	char *challenge;
 	char note[FETCH_NOTE_SIZE];
-	struct buf log;
+	struct buf log, requests;
 };
 
 /* download.c, all on the http thread: put the fetch into the queue. */

@@ -1275,6 +1275,30 @@ static void attempts_that_failed_are_told(void **state)
 	store_close(s);
 }
 
+static void requests_are_told_when_asked_for(void **state)
+{
+	struct store *s = open_store("traced");
+	struct fetch_request rq = fetch_request_of(s, "file/blob");
+	char want[256], *requests;
+	struct fetch *f;
+	struct err err;
+
+	(void)state;
+	need_server();
+	rq.trace = true;
+	f = start_fetch(&rq);
+	assert_ok(blob_wait(fetch_blob(f), &err));
+	requests = fetch_requests(f);
+	assert_non_null(requests);
+	snprintf(want, sizeof(want), "GET %s: 200, %d bytes, ", url_of("file/blob"), (int)SIZE);
+	assert_memory_equal(requests, want, strlen(want));
+	free(requests);
+	assert_null(fetch_requests(f));
+	assert_null(fetch_log(f));
+	fetch_close(f);
+	store_close(s);
+}
+
 static void no_more_downloads_than_jobs(void **state)
 {
 	struct fetch *f[3];
@@ -1377,6 +1401,7 @@ int main(void)
 		cmocka_unit_test(other_places_are_tried),
 		cmocka_unit_test(other_places_may_ask_for_nothing),
 		cmocka_unit_test(attempts_that_failed_are_told),
+		cmocka_unit_test(requests_are_told_when_asked_for),
 		cmocka_unit_test(no_more_downloads_than_jobs),
 		cmocka_unit_test(what_cannot_be_fetched_is_refused),
 		cmocka_unit_test(other_places_get_no_headers),

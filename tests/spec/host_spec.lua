@@ -95,7 +95,8 @@ describe("as lua5.4 does:", function()
     ["wrap closes what failed"] = [[local function fails(f) return function() local x <close> = closing(f) error('first', 0) end end
       print(pcall(coroutine.wrap(fails(function(_, e) print('closing', e) end))))
       print(pcall(coroutine.wrap(fails(function() error('second', 0) end))))]],
-    ["close, and what that raises"] = [[local co = suspended(function(_, e) print('closed', e) end) print(coroutine.close(co)) print(coroutine.status(co))
+    ["close, and what that raises"] = [[local co = suspended(function(_, e) print('closed', e) end)
+      print(coroutine.close(co)) print(coroutine.status(co))
       co = suspended(function() error 'in close' end)
       print(coroutine.close(co)) print(coroutine.status(co)) print(coroutine.close(co))
       print(pcall(coroutine.close, coroutine.running()))]],

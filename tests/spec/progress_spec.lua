@@ -1,4 +1,6 @@
+package.path = "tests/?.lua;" .. package.path
 local progress = require "banger.progress"
+local sh = require "support.sh"
 
 local DIGEST = "sha256:" .. ("0123456789abcdef"):rep(4)
 
@@ -115,6 +117,20 @@ describe("what is said meanwhile", function()
         update { bytes = 1, log = "" }
         shown:finish()
       end))
+  end)
+
+  it("is no request: those go to the log, whatever an attempt's text says", function()
+    local function told(level, redirect)
+      return sh.check(sh.line(sh.banger(), "-e", ([[
+        require "banger.log".set "%s"
+        local shown = require "banger.progress".new { mode = "plain", layers = 1, out = io.stdout }
+        local update = shown:start(1, { digest = "sha256:" .. ("a"):rep(64) })
+        update { bytes = 1, log = "the server says debug: no\n", requests = "GET http://h/x: 200\n" }]]):format(level)) .. redirect)
+    end
+    local attempt = "layer 1/1 sha256:aaaaaaaaaaaa: the server says debug: no\n"
+    assert.equal(attempt, told("info", " 2>&1"))
+    assert.equal(attempt, told("debug", " 2>/dev/null"))
+    assert.equal("banger-lua: debug: GET http://h/x: 200\n", told("debug", " 2>&1 >/dev/null"))
   end)
 
   it("is in place of the numbers while it is waited for", function()

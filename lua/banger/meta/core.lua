@@ -101,7 +101,7 @@ function core.libraries() end
 ---@field size? integer # compressed bytes; checked when given
 ---@field path? string # a file on this machine
 ---@field offset? integer # where the blob begins in the file, which needs `size`; without it the blob is the whole file
----@field trace? boolean # put each request into the log that `flatten_layer` hands to `progress`, as "debug: ..."
+---@field trace? boolean # `flatten_layer` hands each request to `progress`
 ---@field more_urls? string[] # where to look, without `headers`, when `url` has it not
 ---@field store? banger.store # where it is kept; default: nowhere
 ---@field temp? string # without a store: a directory for an unnamed file, default /tmp
@@ -439,6 +439,7 @@ function core.rootfs(options) end
 ---@field entries integer
 ---@field note? string # what the blob waits for
 ---@field log? string # lines on attempts to fetch it that failed since the last call
+---@field requests? string # lines on requests that were answered since then, with `trace`
 
 ---@class banger.flatten_options
 ---@field diff_id? string # digest of the unpacked tar, checked when given
