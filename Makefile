@@ -4,6 +4,7 @@
 #   make demo       build, pull a sample image into build/demo.ext4, check it
 #                   (REF=oci:PATH:TAG takes another image)
 #   make check      the whole test suite (SAN=1: with AddressSanitizer and UBSan)
+#   make kernel     unpack the distribution's kernel for banger-lua run, without root
 #   make fuzz       libFuzzer over hostile layers and images (SECONDS=60 each)
 #   make lint       formatting, static analysis, include edges (make format: mends it)
 #   make bench      timings as ratios against umoci + mke2fs and the machine's limit
@@ -66,7 +67,7 @@ BIND_OBJ := $(call objects,$(filter src/bind/%,$(ROOM_SRC)))
 MAIN_OBJ := $(call objects,$(MAIN_SRC))
 TEST_BIN := $(TEST_SRC:tests/c/%.c=$(O)/tests/%)
 
-.PHONY: all tests deps deps-test check check-valgrind fuzz lint demo bench bench-image install uninstall clean distclean
+.PHONY: all tests deps deps-test check check-valgrind fuzz lint demo kernel bench bench-image install uninstall clean distclean
 .DELETE_ON_ERROR:
 all: $(O)/banger-lua $(O)/share/.made
 
@@ -134,6 +135,11 @@ deps-test: deps
 	@vendor/need test
 	@tests/boot/fetch-kernel.sh $(B)/cache/kernel
 	@tests/boot/fetch-arm64.sh $(B)/cache/kernel-arm64
+
+# Where there is none that run can read.
+kernel:
+	@tests/boot/fetch-kernel.sh $(B)/cache/kernel
+	@[ -e $(B)/cache/kernel/kernel ] && echo 'export BANGER_KERNEL=$(abspath $(B))/cache/kernel/kernel'
 
 # ---- tests ---------------------------------------------------------------------
 # tests/c/test_X.c is a program of its own, linked with what it uses of the rooms.

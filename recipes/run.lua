@@ -23,7 +23,7 @@ local STOP_SECONDS = 10 -- as container engines have it
 
 local parser = argparse("banger-lua run", "Boot an ext4 image in a virtual machine; its exit code is that of the image's program.")
 parser:argument("image", "The image, as pull makes it, or any other ext4 file system.")
-parser:option("--kernel", "The kernel; default: the newest of this machine's that can be read."):argname "FILE"
+parser:option("--kernel", "The kernel; default: $BANGER_KERNEL, else the newest of this machine's that can be read."):argname "FILE"
 parser:option("--initrd", "An initramfs; default: one made on the fly, of the drivers that the kernel has as modules."):argname "FILE"
 parser:option("--modules", "The kernel's modules, where they are not found beside it: a directory with modules.dep."):argname "DIR"
 parser:option("--machine", "What to boot on: q35 or microvm for amd64, virt for arm64."):choices { "q35", "microvm", "virt" }
@@ -65,7 +65,9 @@ do
 end
 local arch = facts.arch or banger.host.arch()
 local kind = plan.kind(arch, options.machine)
+local told = os.getenv "BANGER_KERNEL" or ""
 local kernel = options.kernel and kernels.open(options.kernel, { modules = options.modules })
+  or told ~= "" and kernels.open(told, { modules = options.modules, asked = "BANGER_KERNEL" })
   or kernels.find { arch = arch, modules = options.modules, note = note }
 if kernel.arch ~= arch and kernel.arch ~= "unknown" then
   banger.error("platform", ("%s is for %s, the kernel %s is for %s: give another with --kernel"):format(

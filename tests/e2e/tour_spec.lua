@@ -1,8 +1,7 @@
 -- The tour of README.md, typed on a terminal as it stands there. What the screen shows has to
 -- be what stands there; "..." is any text, on a line of its own any lines.
 --
--- `busybox` is an image made here, and `run` gets the tests' kernel: the banger-lua that is
--- found in PATH sees to both.
+-- `busybox` is an image made here: the banger-lua that is found in PATH sees to that.
 package.path = "tests/?.lua;" .. package.path
 local guest = require "boot.guest"
 local need = require "support.need"
@@ -35,7 +34,7 @@ args=()
 for word; do
   [ "$word" = busybox ] && word=oci:%s:busybox
   args+=("$word")
-  [ "$word" = run ] && args+=(--kernel %s --accel tcg --memory 256M)
+  [ "$word" = run ] && args+=(--accel tcg --memory 256M)
 done
 exec %s "${args[@]}"
 ]=]
@@ -112,12 +111,12 @@ it("the README's tour is what a terminal shows", function()
   make_image(scratch:path "layout")
   scratch:mkdir "bin"
   scratch:mkdir "home"
-  sh.write_file(scratch:path "bin/banger-lua", WRAPPER:format(scratch:path "layout", sh.check "realpath build/cache/kernel/kernel":gsub("\n", ""),
-    sh.quote(os.getenv "BANGER_LUA")))
+  sh.write_file(scratch:path "bin/banger-lua", WRAPPER:format(scratch:path "layout", sh.quote(os.getenv "BANGER_LUA")))
   sh.check("chmod +x " .. sh.quote(scratch:path "bin/banger-lua"))
   local t <close> = terminal.open(scratch, "bash --noprofile --norc -i", { width = 200, height = 50, dir = scratch:mkdir "work", env = {
     HOME = scratch:path "home", XDG_CACHE_HOME = scratch:path "home/cache", XDG_CONFIG_HOME = scratch:path "home/config",
     XDG_STATE_HOME = scratch:path "home/state", PATH = scratch:path "bin" .. ":" .. os.getenv "PATH", PS1 = "$ ", PS2 = "> ", LC_ALL = "C.UTF-8",
+    BANGER_KERNEL = sh.check("realpath build/cache/kernel/kernel"):match "[^\n]*",
   } })
   local typed = {}
   for i, step in ipairs(steps) do

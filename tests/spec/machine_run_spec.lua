@@ -17,9 +17,9 @@ setup(function()
 end)
 teardown(function() scratch:remove() end)
 
-local function run(options, path)
+local function run(options, path, named)
   local err = scratch:fresh ".err"
-  local out, code = sh.run(("%s run %s %s 2>%s </dev/null"):format(sh.quote(sh.banger()), options, sh.quote(path or image), err))
+  local out, code = sh.run(("BANGER_KERNEL=%s %s run %s %s 2>%s </dev/null"):format(named or "", sh.quote(sh.banger()), options, sh.quote(path or image), err))
   return { out = out, err = sh.read_file(err), code = code }
 end
 
@@ -42,6 +42,8 @@ describe("run refuses", function()
     assert_refused(2, "--kernel /no/kernel: there is no such file", run "--kernel /no/kernel")
     assert_refused(1, ("--kernel %s: is no Linux kernel: neither bzImage, vmlinux nor Image"):format(image),
       run("--kernel " .. sh.quote(image)))
+    assert_refused(2, "BANGER_KERNEL /no/named: there is no such file", run("", nil, "/no/named"))
+    assert_refused(2, "--kernel /no/kernel: there is no such file", run("--kernel /no/kernel", nil, "/no/named"))
     local arm = scratch:path "Image"
     sh.write_file(arm, ("\0"):rep(0x38) .. "ARM\x64" .. ("\0"):rep(64))
     assert_refused(5, ("%s is for amd64, the kernel %s is for arm64: give another with --kernel"):format(image, arm), run("--kernel " .. arm))

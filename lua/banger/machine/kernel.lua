@@ -167,24 +167,26 @@ end
 
 ---A kernel that is asked for.
 ---@param path string
----@param options? { modules?: string, root?: string } # modules: a directory to take them from
+---@param options? { modules?: string, root?: string, asked?: string } # modules: a directory to take
+---them from; asked: what names the kernel, for messages (default: `--kernel`)
 ---@return banger.kernel
 ---Raises `not_found`, `io`, `usage` (no kernel).
 function M.open(path, options)
   options = options or {}
+  local asked = (options.asked or "--kernel") .. " " .. path
   local found = host.stat(path)
   if not found then
-    core.error("not_found", ("--kernel %s: there is no such file"):format(path))
+    core.error("not_found", asked .. ": there is no such file")
   elseif found.type ~= "file" then
-    core.error("usage", ("--kernel %s: is no file"):format(path))
+    core.error("usage", asked .. ": is no file")
   end
   local head, why = read_head(path)
   if not head then
-    core.error("io", ("--kernel %s cannot be read: %s"):format(path, why:match ": ([^:]*)$" or why))
+    core.error("io", ("%s cannot be read: %s"):format(asked, why:match ": ([^:]*)$" or why))
   end
   local kind = M.identify(head)
   if not kind then
-    core.error("usage", ("--kernel %s: is no Linux kernel: neither bzImage, vmlinux nor Image"):format(path))
+    core.error("usage", asked .. ": is no Linux kernel: neither bzImage, vmlinux nor Image")
   end
   return describe(host.realpath(path), kind, options.modules, options.root or "")
 end

@@ -184,6 +184,7 @@ local LUA_OPTIONS = {
 
 local ENVIRONMENT = {
   { "BANGER_CACHE", "Where blobs are kept; default $XDG_CACHE_HOME/banger/oci, else ~/.cache/banger/oci." },
+  { "BANGER_KERNEL", "The kernel that run boots, when --kernel names none." },
   { "BANGER_LOG", "What is said on standard error: error, warn, info (the default) or debug." },
   { "BANGER_RECIPES", "Directories where recipes are looked for first, with colons between them." },
   { "BANGER_LUA_PATH", "A directory whose modules go before those of the program." },
