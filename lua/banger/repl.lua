@@ -157,6 +157,9 @@ local function show_error(problem, trace)
     return M.say("\ninterrupted\n", "error") -- the terminal has shown ^C
   end
   M.say(M.message(problem) .. "\n", "error")
+  if type(problem) == "table" and not core.is_error(problem) then
+    M.write(M.format(problem, true), "\n")
+  end
   if trace and trace ~= "" then
     M.say("stack traceback:\n" .. trace, "dim")
   end
@@ -176,32 +179,44 @@ local function compile(code, env)
   return load(code, "=stdin", "t", env)
 end
 
-local function is_incomplete(message)
-  return message:sub(-5) == "<eof>"
+-- A string in quotes goes on in the next line only behind a backslash.
+local function is_incomplete(code, message)
+  if message:sub(-5) ~= "<eof>" then
+    return false
+  end
+  return not message:find ": unfinished string near <eof>$" or code:find "\\z?%s*$" ~= nil
 end
 
 -- A line that ends in a semicolon prints nothing.
 local function strip_semicolon(code)
-  local stripped = code:match "^(.-)%s*;[;%s]*$"
-  if stripped and complete.state(stripped) == "code" then
+  local last = code:find "[^;%s][;%s]*$" or #code
+  local stripped = code:sub(1, last)
+  if code:find(";", last + 1, true) and complete.state(stripped) == "code" then
     return stripped, true
   end
   return code, false
 end
 
--- The chunk, and whether it is quiet; nil and a message when it does not compile.
+-- The chunk (nil when it does not compile), what is wrong with it, and whether it is quiet.
 local function compile_typed(code, env)
   local expression, quiet = strip_semicolon(code)
   expression = expression:gsub("^%s*=", "") -- as Lua 5.2 had it
-  local chunk = compile("return " .. expression .. "\n", env)
+  local chunk, unfinished = compile("return " .. expression, env)
   if chunk and expression:find "%S" then
-    return chunk, quiet
+    return chunk, nil, quiet
   end
   local statements, message = compile(code, env)
-  return statements, not statements and message or false
+  if not statements and not is_incomplete(code, message) and unfinished and is_incomplete(code, unfinished) then
+    message = unfinished
+  end
+  return statements, message, quiet
 end
 
--- A chunk of as many lines as it takes: its text, the function (or nil and a message), and whether it is quiet.
+local function is_command(code)
+  return code:find "^%s*:%s*%a" ~= nil
+end
+
+-- A chunk of as many lines as it takes: its text, the function (or nil), what is wrong with it, and whether it is quiet.
 local function read_chunk(session)
   local code
   while true do
@@ -216,16 +231,16 @@ local function read_chunk(session)
       return code, compile_typed(code, session.env)
     end
     code = code and code .. "\n" .. line or line
-    if code:find "^%s*:" then
+    if is_command(code) then
       remember(code)
       return code
     end
-    local chunk, quiet = compile_typed(code, session.env)
-    if chunk or not is_incomplete(quiet) then
+    local chunk, message, quiet = compile_typed(code, session.env)
+    if chunk or not is_incomplete(code, message) then
       if code:find "%S" then
         remember(code)
       end
-      return code, chunk, quiet
+      return code, chunk, message, quiet
     end
   end
 end
@@ -256,7 +271,7 @@ local function run_chunk(session, chunk, quiet)
     if must_pass(results[2]) then
       error(results[2], 0)
     end
-    return show_error(results[2], not core.is_error(results[2]) and trace or results[2].code ~= "interrupted" and trace)
+    return show_error(results[2], trace)
   end
   print_results(session, table.pack(table.unpack(results, 2, results.n)), quiet)
 end
@@ -275,18 +290,39 @@ local function run_command(session, code)
   M.say(("no command is named ':%s'; there are %s\n"):format(text.escape(name), table.concat(names, " ")), "error")
 end
 
+-- The names that a chunk declares and nothing else: they are gone when it ends.
+local function declared_locals(code)
+  local names, rest = code:match "^%s*local%s+([%a_][%w_%s,<>]*)=(.*)$"
+  if not names then
+    names, rest = code:match "^%s*local%s+function%s+([%a_][%w_]*)(.*)$"
+    rest = rest and "function" .. rest
+  end
+  if names and compile("return " .. rest, {}) then
+    return (names:gsub("%s*<[^>]*>", ""):gsub("%s+$", ""))
+  end
+end
+
+local function hint_at_locals(code)
+  local names = declared_locals(code)
+  if names then
+    M.say(("%s %s gone: a local lasts as long as its chunk; without 'local' it stays\n"):format(names,
+      names:find(",", 1, true) and "are" or "is"), "dim")
+  end
+end
+
 -- True and a value when the session is over.
 local function step(session)
-  local code, chunk, quiet = read_chunk(session)
+  local code, chunk, message, quiet = read_chunk(session)
   if not code then
     return true
-  elseif code:find "^%s*:" then
+  elseif is_command(code) then
     local result = run_command(session, code)
     return result ~= nil, result
   elseif chunk then
     run_chunk(session, chunk, quiet)
+    hint_at_locals(code)
   elseif code:find "%S" then
-    M.say(text.escape(quiet, "\n\t") .. "\n", "error")
+    M.say(text.escape(message, "\n\t") .. "\n", "error")
   end
   return false
 end
@@ -338,20 +374,18 @@ end
 
 local function prompt_of(first)
   local given = rawget(_G, first and "_PROMPT" or "_PROMPT2")
-  if given == nil then
-    return first and "> " or ">> "
-  end
-  return tostring(given)
+  local ok, said = pcall(tostring, given)
+  return given ~= nil and ok and said or first and "> " or ">> "
 end
 
 -- The user's own file; what is wrong with it is said, no more.
-local function run_rc()
+local function run_rc(env)
   local home = not ignore_environment() and recipe.config_home()
   local path = home and home .. "/banger/rc.lua"
   if not path or not core.host.stat(path) then
     return
   end
-  local chunk, message = loadfile(path, "t", _G)
+  local chunk, message = loadfile(path, "t", env)
   if not chunk then
     return M.say(text.escape(message) .. "\n", "error")
   end
@@ -364,17 +398,27 @@ local function run_rc()
   end
 end
 
+---What rc.lua defined in a debugger: the program's own globals stay as they are.
+---@type table<string, any>
+M.names = {}
+
 ---Get a terminal ready: the editor, and the user's rc.lua when it is the first time.
 ---@param welcome? string # to say first
+---@param apart? boolean # what rc.lua defines goes to `names`, not to the globals
 ---@example
 ---```lua
 ---repl.open()
 ---```
-function M.open(welcome)
-  if open_terminal() then
-    M.say(welcome or "", "dim")
-    run_rc()
+function M.open(welcome, apart)
+  if not open_terminal() then
+    return
   end
+  M.say(welcome or "", "dim")
+  if apart then
+    M.names.banger, M.names.help = require "banger", M.help
+    setmetatable(M.names, { __index = _G })
+  end
+  run_rc(apart and M.names or _G)
 end
 
 ---Give a session that is left from inside its value.
@@ -427,8 +471,12 @@ end
 ---require("banger.repl").run()
 ---```
 function M.run()
-  rawset(_G, "banger", rawget(_G, "banger") or require "banger")
-  rawset(_G, "help", rawget(_G, "help") or M.help)
+  for name, value in pairs { banger = require "banger", help = M.help } do
+    rawset(_G, name, rawget(_G, name) or value)
+  end
+  for name, value in next, M.names do -- a debugger was here before
+    rawset(_G, name, rawget(_G, name) or value)
+  end
   M.open(("banger-lua %s, %s: help() tells what there is, Ctrl-D leaves\n"):format(core.version, _VERSION))
   M.at_top = true
   talk_at_top()

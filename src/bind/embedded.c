@@ -58,6 +58,15 @@ static const char *push_chunkname(lua_State *L, const char *name)
 	return lua_pushfstring(L, "@%s%s", has_prefix(name, "recipes/") ? "" : "lua/", name);
 }
 
+/* Files may have the same names: the debugger asks whose the running code is. */
+static void note_chunkname(lua_State *L, const char *chunkname)
+{
+	luaL_getsubtable(L, LUA_REGISTRYINDEX, "banger.embedded_chunks");
+	lua_pushboolean(L, true);
+	lua_setfield(L, -2, chunkname);
+	lua_pop(L, 1);
+}
+
 int bind_load_embedded(lua_State *L, const char *name)
 {
 	const struct embedded_file *file = find(name);
@@ -67,6 +76,7 @@ int bind_load_embedded(lua_State *L, const char *name)
 	if (!file)
 		return -1;
 	chunkname = push_chunkname(L, name);
+	note_chunkname(L, chunkname);
 	status = luaL_loadbufferx(L, file->data, (size_t)(file->end - file->data), chunkname, "t");
 	lua_remove(L, -2);
 	if (status == LUA_OK)

@@ -59,6 +59,36 @@ describe("at the prompt", function()
     assert.equal(0, t:status())
   end)
 
+  it("a semicolon at the end prints nothing, whatever is before it", function()
+    local t = open()
+    for _, line in ipairs { "return 5;", "6 * 7 ; ;", "f = function() return 8 end return f();" } do
+      t:enter(line):expect(line .. "\n>")
+    end
+    t:enter("'a;' .. 'b' -- ;"):expect '\n"a;b"\n>'
+    t:enter("_"):expect('"a;b"', 2)
+  end)
+
+  it("a label is no command, and a string in quotes ends with its line", function()
+    local t = open()
+    t:enter("::top:: print('la' .. 'bel')"):expect "\nlabel\n>"
+    t:enter('x = "not ended'):expect "\nstdin:1: unfinished string near <eof>\n>"
+    t:enter('#"goes on\\'):expect "\n>>"
+    t:enter('here"'):expect "\n12\n>"
+    t:enter('#"no blanks\\z'):expect "\n>>"
+    t:enter('   here"'):expect "\n13\n>"
+  end)
+
+  it("says that a local is gone, where nothing else can be meant", function()
+    local t = open()
+    t:enter("local x = 5"):expect "\nx is gone: a local lasts as long as its chunk; without 'local' it stays\n>"
+    t:enter("local a, b <const> = 1, 2"):expect "\na, b are gone: a local lasts"
+    t:enter("local function f() return 1 end"):expect "\nf is gone: a local lasts"
+    t:enter("local y = 'us' print(y .. 'ed')"):expect "\nused\n>"
+    t:enter("print('tell' .. 'ing') local z = 1"):expect "\ntelling\n>"
+    t:enter("local = 5"):expect "<name> expected near '='\n>"
+    assert.equal(3, select(2, t:screen():gsub("gone:", "")))
+  end)
+
   it("errors print their message and a traceback, and all is kept", function()
     local t = open()
     t:enter("kept = {}; function f(n) if n == 0 then error 'too\\27 low' end f(n - 1) end"):expect "end\n>"
@@ -71,7 +101,7 @@ describe("at the prompt", function()
     t:expect " more)\n>"
     t:enter("type(kept)"):expect '\n"table"\n>'
     t:enter("banger.open '/no/such.ext4'"):expect "open /no/such.ext4: No such file or directory\nstack traceback:\n"
-    t:enter("error {}"):expect "(error object is a table value)"
+    t:enter("error { b = 2, 'a' }"):expect '(error object is a table value)\n{ "a", b = 2 }\nstack traceback:'
     t:enter("error()"):expect "(error object is a nil value)"
     t:enter("x = = 1"):expect "stdin:1: unexpected symbol near '='\n>"
     t:enter(":nosuch"):expect "no command is named ':nosuch'; there are :help :quit\n>"
@@ -98,6 +128,19 @@ describe("at the prompt", function()
     t:press("Up", "Up", "Up"):expect "io.write"
     t:press "Up":type "-- ":press("Enter"):expect "near 'end'"
     assert.matches("\nfor i = 1, 2 do\\n[^\n]*%-%- [^\n]*\\nend\n$", history(t))
+  end)
+
+  it("expressions of several lines need no return", function()
+    local t = open()
+    t:enter("{ 'one',"):expect "\n>>"
+    t:enter("'two' }"):expect '\n{ "one", "two" }\n>'
+    t:enter("1 +"):expect("\n>>", 2)
+    t:enter("2"):expect "\n3\n>"
+    t:enter("= function()"):expect("\n>>", 3)
+    t:enter("end"):expect "\nfunction (stdin:1)\n>"
+    t:enter("{ 1"):expect("\n>>", 4)
+    t:press("C-d"):expect "stdin:1: '}' expected near <eof>\n>"
+    t:enter("1 2"):expect "stdin:1: unexpected symbol near '1'\n>"
   end)
 
   it("Ctrl-D in the middle of a chunk says what is missing", function()
@@ -288,6 +331,11 @@ describe("at the prompt", function()
     local t = open()
     t:enter("_PROMPT, _PROMPT2 = 'you: ', 'and: '"):expect "\nyou:"
     t:enter("if"):expect "\nand:"
+    t:press "C-c"
+    -- One that cannot be had is not asked for again and again.
+    t:enter("_PROMPT = setmetatable({}, { __tostring = function() error 'no' end })"):expect "end })\n>"
+    t:enter("_PROMPT = setmetatable({}, { __tostring = function() return {} end })"):expect "return {} end })\n>"
+    t:enter("1 + 1"):expect "\n2\n>"
   end)
 
   it("help is there", function()
@@ -373,6 +421,19 @@ describe("rc.lua", function()
     t = open("-E", { env = { HOME = dir } })
     t:enter("tostring(from_rc) .. '!'"):expect '\n"nil!"\n>'
     assert.is_nil(t:screen():find "rc is here")
+  end)
+
+  it("is read in a debugger too, and changes nothing of the program", function()
+    local dir = with_rc "shout = function(s) return s:upper() end\nkept = type(banger.open)\nprint 'rc is here'"
+    sh.write_file(scratch:path "plain.lua", "require 'banger'.breakpoint()\nprint('the program has', shout, kept, banger)\n")
+    local t = open("plain.lua", { env = { HOME = dir }, prompt = "debug>" })
+    t:enter("shout 'abc' .. kept"):expect '\n"ABCfunction"\ndebug>'
+    t:enter(":c"):expect "the program has nil     nil     nil"
+    t:close()
+    t = open("-i plain.lua", { env = { HOME = dir }, prompt = "debug>" })
+    t:enter(":c"):expect "\n>"
+    t:enter("shout 'abc' .. kept"):expect '\n"ABCfunction"\n>'
+    assert.equal(1, select(2, t:screen():gsub("rc is here", "")))
   end)
 
   it("one that fails is told, and the prompt comes", function()
@@ -485,6 +546,55 @@ outer(20)
     assert.matches("\nclosed\n", t:screen())
   end)
 
+  it("functions that were made in it use globals when the frames are gone", function()
+    sh.write_file(scratch:path "keeps.lua", [[
+local function step(n)
+  if n > 0 then return 1 + step(n - 1) end
+  local here = "of the frame"
+  require "banger".breakpoint()
+  return #here
+end
+counter = 1
+step(30)
+local function victim()
+  local counter, print, here = "mine", "mine too", "as well"
+  bump()
+  note(counter, print, here)
+end
+victim()
+note(counter)
+]])
+    local t = open("keeps.lua", { prompt = "debug>" })
+    t:enter("function note(...) print('noted', here, ...) end"):expect "end\ndebug>"
+    t:enter("function bump() counter = counter + 1 end"):expect "end\ndebug>"
+    t:enter("note(1)"):expect "\nnoted   of the frame    1\ndebug>"
+    t:enter(":c")
+    assert.equal(0, t:status())
+    assert.matches("\nnoted%s+nil%s+mine%s+mine too%s+as well\nnoted%s+nil%s+2\n", t:screen())
+  end)
+
+  it("a variable that is to be closed keeps what can be closed", function()
+    sh.write_file(scratch:path "script.lua", SCRIPT)
+    local t = open("script.lua", { prompt = "debug>" })
+    t:enter(":up"):expect "local 'outer'"
+    t:enter("handle = nil"):expect "\n'handle' may be closed at the end of its block, and what has no __close cannot\n"
+    t:enter("handle = setmetatable({}, { __close = function() print('another ' .. 'one') end })"):expect "end })\ndebug>"
+    t:enter(":c"):expect "\nanother one\n"
+    assert.equal(0, t:status())
+  end)
+
+  it("shows the source of who runs, also where a recipe in the binary has its name", function()
+    scratch:mkdir "recipes"
+    sh.write_file(scratch:path "recipes/pull.lua", "local mine = 1\nrequire 'banger'.breakpoint()\nprint(mine)\n")
+    local t = open("recipes/pull.lua", { prompt = "debug>" })
+    t:expect "at recipes/pull.lua:2, in main chunk\n     1  local mine = 1\n>    2  require 'banger'.breakpoint()\n     3  print(mine)\n"
+    t:close()
+    sh.check("rm -r " .. scratch:path "recipes")
+    t = open("--debug-on-error ls no-such.ext4", { prompt = "debug>" })
+    t:enter(":frame 3"):expect "recipes/ls.lua:"
+    t:enter(":source"):expect "\n    22  inspect.options(parser)\n"
+  end)
+
   it("opens at an error with -i, and errors keep their exit codes", function()
     sh.write_file(scratch:path "fails.lua", "local kept = 5\nrequire 'banger'.error('not_found', 'none of it')\n")
     local t = open("-i fails.lua", { prompt = "debug>" })
@@ -511,6 +621,19 @@ outer(20)
       assert.equal(1, code)
       assert(out:find("script.lua:6: banger.breakpoint(): there is no terminal to debug on\nstack traceback:\n", 1, true), out)
       assert(out:find("\n\tscript.lua:11: in local 'outer'\n", 1, true), out)
+    end
+    -- A breakpoint that is caught goes on; errors of the world have tracebacks too, and their exit codes.
+    for _, case in ipairs {
+      { "-e 'print(pcall(require \"banger\".breakpoint))'", 0, "in main chunk\n%s+%[C%]: in %?\nfalse\t" },
+      { "--debug-on-error -e 'local function f() require \"banger\".open \"/no/such\" end f()'", 2,
+        "^error: open /no/such: No such file or directory\nstack traceback:\n.*: in local 'f'\n.*\nbanger%-lua: open /no/such: No such" },
+      { "-e 'local function f() require \"banger\".open \"/no/such\" end f()'", 2, "^banger%-lua: open /no/such: No such file or directory\n$" },
+      { "--debug-on-error ls /no/such.ext4", 2, "^error: .*\nstack traceback:\n.*\nbanger%-lua: [^\n]*/no/such.ext4[^\n]*\n$" },
+      { "--debug-on-error ls", 1, "^banger%-lua: missing argument [^\n]*\n$" },
+    } do
+      local out, code = sh.run(("cd %s && %s %s 2>&1 < /dev/null"):format(scratch.dir, BANGER, case[1]))
+      assert.equal(case[2], code, out)
+      assert.matches(case[3], out)
     end
     local out, code = sh.run(("%s --debug-on-error -e 'error \"no\"' 2>&1 < /dev/null"):format(BANGER))
     assert.equal(1, code)
@@ -551,6 +674,65 @@ end
     local _, count = t:screen():gsub("\nat %.", "")
     assert.equal(1, count)
     assert.is_false(sh.exists(scratch:path "fail.ext4"))
+  end)
+
+  it("in image recipes: locals, upvalues and keys, in functions that name no global too", function()
+    local dir = scratch:mkdir "layout2"
+    local layer = tar.archive { tar.dir "etc/", tar.file("etc/issue", "hello\n"), tar.file("bin/sh", "", { mode = 493 }) }
+    oci.write(dir, { layers = { { tar = layer, compress = "gzip" } }, config = { config = { Cmd = { "/bin/sh" } } }, tag = "t" })
+    local STOPS = [[
+local banger = banger
+local greeting = "hello"
+local function helper(rootfs, path)
+  local text = rootfs:read(path)
+  banger.breakpoint()
+  return greeting .. " " .. text
+end
+free = "8M"
+function after_flatten(rootfs)
+  inject["/etc/motd"] = helper(rootfs, "/etc/issue")
+end
+]]
+    sh.write_file(scratch:path "stops.lua", STOPS)
+    local pull = "pull --no-cache -q --recipe ./%s oci:layout2:t %s.ext4"
+    local t = open(pull:format("stops.lua", "stops"), { prompt = "debug>", width = 100 })
+    t:expect "at ./stops.lua:5, in upvalue 'helper'"
+    t:enter(":locals"):expect '\npath = "/etc/issue"\n'
+    t:expect '\ngreeting = "hello"  -- upvalue\n'
+    t:enter("greeting, text = 'bye', text:upper()"):expect "upper()\ndebug>"
+    t:enter("free"):expect "\n8388608\ndebug>"
+    t:enter("hostname = 'set-here'"):expect "'set-here'\ndebug>"
+    t:enter("fre = 1"):expect "unknown key 'fre'; did you mean 'free'?"
+    assert.is_nil(t:screen():find("debugger.lua", 1, true))
+    t:enter(":continue"):expect "sha256:"
+    assert.equal(0, t:status())
+    local function cat(path)
+      return sh.check(("PATH=$PATH:/usr/sbin:/sbin debugfs -R 'cat %s' %s 2>/dev/null"):format(path, scratch:path "stops.ext4"))
+    end
+    assert.equal("bye HELLO\n", cat "/etc/motd")
+    assert.equal("set-here\n", cat "/etc/hostname")
+    t:close()
+    -- :quit builds nothing, nor does a breakpoint without a terminal, which says where it is.
+    t = open(pull:format("stops.lua", "quits"), { prompt = "debug>", width = 100 })
+    t:enter(":quit")
+    assert.equal(1, t:status())
+    local before = sh.check("ls -A " .. scratch.dir .. " | grep -v tmux | LC_ALL=C sort")
+    local out, code = sh.run(("cd %s && { %s %s 2>&1 < /dev/null; }"):format(scratch.dir, BANGER, pull:format("stops.lua", "quits")))
+    assert.equal(1, code)
+    local MESSAGE = "./stops.lua:5: banger.breakpoint(): there is no terminal to debug on\n"
+    assert(out:find(MESSAGE .. "stack traceback:\n\t./stops.lua:5: in upvalue 'helper'\n"
+      .. "\t./stops.lua:10: in function <./stops.lua:9>\n", 1, true), out)
+    assert(out:find("\nbanger-lua: " .. MESSAGE, 1, true), out)
+    assert.equal(before, sh.check("ls -A " .. scratch.dir .. " | grep -v tmux | LC_ALL=C sort"))
+    assert.is_false(sh.exists(scratch:path "quits.ext4"))
+    t:close()
+    -- Mistakes are shown where they were made, not where they were found.
+    sh.write_file(scratch:path "wrong.lua", "local name = 'bad host'\nfunction after_flatten()\n  local why = 5\n  hostname = name\nend\n")
+    t = open("--debug-on-error " .. pull:format("wrong.lua", "wrong"), { prompt = "debug>", width = 100 })
+    t:expect ">    4    hostname = name\n"
+    t:enter("why, name"):expect '\n5, "bad host"\ndebug>'
+    t:press("C-d"):expect "banger-lua: ./wrong.lua:4: hostname: "
+    assert.equal(1, t:status())
   end)
 
   it("opens in a coroutine, and shows that one's functions", function()

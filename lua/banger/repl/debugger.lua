@@ -8,35 +8,64 @@ local M = {}
 
 -- ---- names in a frame ----------------------------------------------------------------
 
--- The globals of the code in a frame: what its _ENV is, a recipe's for example.
-local function globals_of(frame)
-  local found = frames.find(frame, "_ENV")
-  return found and type(found.value) == "table" and found.value or _G
+-- The globals of the code in a frame: what its _ENV is, a recipe's for example. A function
+-- that uses none has no _ENV; those around it of the same file do.
+local function globals_of(state)
+  if state.globals then
+    return state.globals
+  end
+  local source = state.frame.info.source
+  for number = state.number, #state.frames do
+    local frame = state.frames[number]
+    local found = frame.info.source == source and frames.find(frame, "_ENV")
+    if found and type(found.value) == "table" then
+      return found.value
+    end
+  end
+  return _G
 end
 
 -- What the prompt adds; a variable of that name counts more.
 local function new_extras()
-  return { banger = require "banger", help = repl.help }
+  local extras = {}
+  for name, value in pairs(repl.names) do
+    extras[name] = value
+  end
+  extras.banger, extras.help = require "banger", repl.help
+  return extras
+end
+
+-- Functions that were made at the prompt may be called when the frames are gone.
+local function find(state, name)
+  if state.globals then
+    return nil
+  end
+  local found = frames.find(state.frame, name)
+  return found
+end
+
+local function leave(state)
+  state.globals = globals_of(state)
 end
 
 local function read_name(state, name)
-  local found = frames.find(state.frame, name)
+  local found = find(state, name)
   if found then
     return found.value
   elseif state.extras[name] ~= nil then
     return state.extras[name]
   end
-  return globals_of(state.frame)[name]
+  return globals_of(state)[name]
 end
 
 local function write_name(state, name, value)
-  local found = frames.find(state.frame, name)
+  local found = find(state, name)
   if found then
     found.set(value)
   elseif state.extras[name] ~= nil then
     state.extras[name] = value
   else
-    globals_of(state.frame)[name] = value
+    globals_of(state)[name] = value
   end
 end
 
@@ -60,7 +89,7 @@ local function peek(state, name)
   elseif state.extras[name] ~= nil then
     return state.extras[name]
   end
-  local value = rawget(globals_of(state.frame), name)
+  local value = rawget(globals_of(state), name)
   return value == nil and rawget(_G, name) or value
 end
 
@@ -75,7 +104,7 @@ local function all_names(state)
   for _, variable in ipairs(frames.variables(state.frame)) do
     add(variable.name)
   end
-  for _, names in ipairs { state.extras, globals_of(state.frame), _G } do
+  for _, names in ipairs { state.extras, globals_of(state), _G } do
     for name in next, names do
       add(name)
     end
@@ -93,11 +122,8 @@ local function source_lines(info)
   if source:sub(1, 1) == "@" then
     local path = source:sub(2)
     local inside = path:gsub("^lua/", "")
-    source = core.resource(inside)
-    if not source then
-      local ok, content = pcall(core.host.read_file, path, SOURCE_LIMIT)
-      source = ok and content or nil
-    end
+    local ok, content = pcall(core.host.read_file, path, SOURCE_LIMIT)
+    source = not frames.is_embedded(info) and ok and content or core.resource(inside)
   elseif source:sub(1, 1) == "=" then
     source = nil
   end
@@ -237,17 +263,13 @@ end
 
 -- ---- opening it ----------------------------------------------------------------------
 
-local function is_ours(info)
-  return info.source:find "^@lua/banger/repl" ~= nil
-end
-
 -- The frames that a person wants to see: not the prompt's own below them.
 local function without_ours(list)
   local kept = {}
   for i, frame in ipairs(list) do
     local below = list[i + 1]
-    local calls_chunk = frame.info.what == "C" and below and is_ours(below.info)
-    if not is_ours(frame.info) and not calls_chunk then
+    local calls_chunk = frame.info.what == "C" and below and frames.is_prompt(below.info)
+    if not frames.is_prompt(frame.info) and not calls_chunk then
       kept[#kept + 1] = frame
     end
   end
@@ -281,23 +303,43 @@ local function new_session(state)
   }
 end
 
+-- Where to begin: in the innermost function that somebody wrote, else of Lua.
+local function first_frame(list)
+  local innermost
+  for number, frame in ipairs(list) do
+    if frame.info.what ~= "C" then
+      innermost = innermost or number
+      if not frames.is_embedded(frame.info) then
+        return number, true
+      end
+    end
+  end
+  return innermost or 1, false
+end
+
 -- `what` is said first; the frames begin where something happened.
 local function open(what, list)
-  local state = { frames = without_ours(list), extras = new_extras(), number = 1 }
-  while state.frames[state.number + 1] and state.frames[state.number].info.what == "C" do
-    state.number = state.number + 1
-  end
-  state.frame = state.frames[state.number]
+  local number = first_frame(list)
+  local state = { frames = list, extras = {}, number = number, frame = list[number] }
   if not state.frame then
     return nil
   end
-  repl.open()
+  repl.open(nil, true)
+  state.extras = new_extras()
   repl.say(what .. "\n", "error")
   repl.write(("at %s, in %s\n"):format(frames.place(state.frame.info), frames.name(state.frame.info)))
   show_source(state.frame, 2)
   repl.say(":help lists the commands, Ctrl-D goes on\n", "dim")
+  local left <close> = setmetatable({}, { __close = function() -- luacheck: ignore 211
+    leave(state)
+  end })
   local result = repl.talk(new_session(state))
   return result
+end
+
+-- For logs: what a person would have looked at.
+local function print_trace(message, level)
+  io.stderr:write(message, "\nstack traceback:\n", (frames.traceback(level + 1)))
 end
 
 ---Open the prompt in the function that called `banger.breakpoint`.
@@ -305,12 +347,14 @@ end
 ---```lua
 ---require("banger.repl.debugger").breakpoint()  -- use banger.breakpoint(), which says where it was called
 ---```
----Raises a plain error without a terminal.
+---Without a terminal this prints a traceback and raises a `usage` error.
 function M.breakpoint()
   if not repl.has_terminal() then
-    error("banger.breakpoint(): there is no terminal to debug on", 3)
+    local message = frames.place(debug.getinfo(3, "Sl")) .. ": banger.breakpoint(): there is no terminal to debug on"
+    print_trace(message, 3)
+    core.error("usage", message)
   end
-  local result = open("breakpoint", frames.capture(3))
+  local result = open("breakpoint", without_ours(frames.capture(3)))
   if result == "quit" then
     if repl.at_top then
       repl.leave "quit"
@@ -323,8 +367,9 @@ end
 local seen = setmetatable({}, { __mode = "k" })
 
 ---Open the prompt where an error was raised. To be called by a message handler, with
----nothing between. Without a terminal, for signals, and for an error that was looked at
----already this does nothing.
+---nothing between. Without a terminal it prints the traceback, which Lua adds to texts alone.
+---For signals, for an error that was looked at already and for a mistake in a command line
+---this does nothing.
 ---@param problem any
 ---@example
 ---```lua
@@ -334,12 +379,21 @@ local seen = setmetatable({}, { __mode = "k" })
 ---end)
 ---```
 function M.post_mortem(problem)
-  local interrupted = core.is_error(problem) and problem.code == "interrupted"
-  if interrupted or not repl.has_terminal() or type(problem) == "table" and seen[problem] then
+  local is_object = core.is_error(problem)
+  if is_object and problem.code == "interrupted" or type(problem) == "table" and seen[problem] then
+    return
+  end
+  local list = without_ours(frames.capture(3))
+  local _, is_theirs = first_frame(list)
+  if is_object and problem.code == "usage" and not is_theirs then
     return
   end
   M.mark(problem)
-  open("error: " .. repl.message(problem), frames.capture(3))
+  if repl.has_terminal() then
+    open("error: " .. repl.message(problem), list)
+  elseif is_object then
+    print_trace("error: " .. repl.message(problem), 3)
+  end
 end
 
 ---Remember that an error was looked at.

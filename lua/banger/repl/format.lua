@@ -181,7 +181,7 @@ local function function_name(value)
     for _, module in ipairs(modules) do
       local content = package.loaded[module]
       for name, member in pairs(type(content) == "table" and content or {}) do
-        if type(member) == "function" and type(name) == "string" then
+        if type(member) == "function" and type(name) == "string" and name ~= "_" then
           names_of_functions[member] = module == "_G" and name or module .. "." .. name
         end
       end

@@ -46,6 +46,28 @@ function M.place(info)
   return info.currentline > 0 and ("%s:%d"):format(source, info.currentline) or source
 end
 
+---Whether a function is compiled into the binary, as opposed to a file that somebody wrote.
+---@param info table # of debug.getinfo, with "S"
+---@return boolean
+---@example
+---```lua
+---frames.is_embedded(debug.getinfo(1, "S"))
+---```
+function M.is_embedded(info)
+  return (debug.getregistry()["banger.embedded_chunks"] or {})[info.source] == true
+end
+
+---Whether a function is the prompt's own.
+---@param info table # of debug.getinfo, with "S"
+---@return boolean
+---@example
+---```lua
+---frames.is_prompt(debug.getinfo(1, "S"))
+---```
+function M.is_prompt(info)
+  return info.source:find "^@lua/banger/repl" ~= nil
+end
+
 -- ---- frames that stay put -------------------------------------------------------------
 -- A level counts from what runs now; a frame here counts from the bottom, and so is the
 -- same while more is called on top of it.
@@ -99,7 +121,9 @@ function M.traceback(level, below)
   local lines = {}
   for i = level, math.min(last, level + SHOWN - 1) do
     local info = debug.getinfo(i + 1, "Slnft")
-    lines[#lines + 1] = ("\t%s: in %s\n"):format(M.place(info), M.name(info))
+    if not M.is_prompt(info) then -- such as what looks names up
+      lines[#lines + 1] = ("\t%s: in %s\n"):format(M.place(info), M.name(info))
+    end
     if info.istailcall then
       lines[#lines + 1] = "\t(...tail calls...)\n"
     end
@@ -156,6 +180,12 @@ end
 ---@field set fun(value: any)
 ---@field kind "local"|"upvalue"
 
+-- Lua does not tell which variables are <close>.
+local function has_close(value)
+  local meta = debug.getmetatable(value)
+  return type(meta) == "table" and rawget(meta, "__close") ~= nil
+end
+
 local function add_locals(frame, list)
   local number = 1
   while true do
@@ -166,6 +196,9 @@ local function add_locals(frame, list)
     if not name:find "^%(" then
       local index = number
       list[#list + 1] = { name = name, value = value, kind = "local", set = function(new)
+        if has_close(value) and not has_close(new) then
+          error(("'%s' may be closed at the end of its block, and what has no __close cannot"):format(name), 0)
+        end
         set_local_at(frame, index, new)
       end }
     end
