@@ -170,6 +170,9 @@ static int run_plain(lua_State *L)
 	enum input input;
 	int status;
 
+	/* What is typed here fails in front of who typed it. */
+	lua_pushnil(L);
+	lua_setfield(L, LUA_REGISTRYINDEX, "banger.debug_on_error");
 	do {
 		lua_settop(L, 0);
 		stop_catch_signals();
