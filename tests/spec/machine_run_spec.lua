@@ -19,7 +19,8 @@ teardown(function() scratch:remove() end)
 
 local function run(options, path, named)
   local err = scratch:fresh ".err"
-  local out, code = sh.run(("BANGER_KERNEL=%s %s run %s %s 2>%s </dev/null"):format(named or "", sh.quote(sh.banger()), options, sh.quote(path or image), err))
+  local out, code = sh.run(("BANGER_KERNEL=%s %s run %s %s 2>%s </dev/null"):format(named or "",
+    sh.quote(sh.banger()), options, sh.quote(path or image), err))
   return { out = out, err = sh.read_file(err), code = code }
 end
 
