@@ -11,6 +11,7 @@ local diff = require "banger.inspect.diff"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
 local text = require "banger.inspect.text"
+local xattr = require "banger.inspect.xattr"
 
 local function ignore(given)
   local set, message = diff.ignored(given)
@@ -50,6 +51,22 @@ for _, set in ipairs(options.ignore) do
 end
 local walk_options = { times = options.times, content = not options.no_content, ignore = ignored, paths = options.path }
 
+-- One side of what differs, as `stat --json` writes it.
+local function put_side(item, side, attribute, st)
+  local found = attribute[side]
+  if found == nil then
+    return
+  elseif attribute.name == "xattr" then
+    item[side] = xattr.object(attribute.key, found)
+  elseif attribute.name == "owner" then
+    item[side] = { uid = st.uid, gid = st.gid }
+  elseif attribute.name == "size" then
+    item[side] = st.size
+  else
+    text.put(item, side, found)
+  end
+end
+
 local function object(difference)
   local result = {}
   text.put(result, "path", difference.path)
@@ -59,7 +76,9 @@ local function object(difference)
   end
   result.attributes = {}
   for i, attribute in ipairs(difference.attributes) do
-    local item = { name = attribute.name, a = attribute.a and diff.value(attribute, "a"), b = attribute.b and diff.value(attribute, "b") }
+    local item = { name = attribute.name }
+    put_side(item, "a", attribute, difference.a)
+    put_side(item, "b", attribute, difference.b)
     text.put(item, "key", attribute.key)
     result.attributes[i] = item
   end

@@ -8,6 +8,7 @@ local cli = require "banger.cli"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
 local layers = require "banger.inspect.layers"
+local log = require "banger.log"
 local size = require "banger.size"
 local text = require "banger.inspect.text"
 
@@ -51,6 +52,21 @@ local handle <close> = inspect.open(options.target, options)
 local analysis = layers.of(handle, { files = options.files })
 local image = handle.image
 
+-- Why the image does not pass: a line for each limit that it breaks.
+local failures = {}
+local function fail(...)
+  failures[#failures + 1] = ("%s: " .. (...)):format(options.target, select(2, ...))
+end
+
+local most = options.max_wasted
+if most and (most.bytes and analysis.wasted_bytes > most.bytes
+  or most.percent and layers.percent(analysis) > most.percent) then
+  fail("%s (%.1f %%) are wasted, more than --max-wasted %s", size.format(analysis.wasted_bytes), layers.percent(analysis), most.given)
+end
+if options.min_efficiency and analysis.efficiency < options.min_efficiency then
+  fail("the efficiency is %.4f, less than --min-efficiency %g", analysis.efficiency, options.min_efficiency)
+end
+
 local function object()
   for _, layer in ipairs(analysis.layers) do
     for _, change in ipairs(layer.files or {}) do
@@ -65,6 +81,7 @@ local function object()
   return {
     reference = image.reference, digest = image.digest, layers = analysis.layers, bytes = analysis.bytes,
     wasted_bytes = analysis.wasted_bytes, final_bytes = analysis.final_bytes, efficiency = analysis.efficiency, wasted = worst,
+    passed = #failures == 0, failures = failures,
   }
 end
 
@@ -73,22 +90,9 @@ if options.json then
 else
   layers.write(analysis, options, cli.write)
 end
-
-local failed = false
-local function fail(...)
-  cli.note(...)
-  failed = true
+for _, line in ipairs(failures) do
+  log.say("error", "%s", line)
 end
-
-local most = options.max_wasted
-if most and (most.bytes and analysis.wasted_bytes > most.bytes
-  or most.percent and layers.percent(analysis) > most.percent) then
-  fail("%s: %s (%.1f %%) are wasted, more than --max-wasted %s", options.target, size.format(analysis.wasted_bytes),
-    layers.percent(analysis), most.given)
-end
-if options.min_efficiency and analysis.efficiency < options.min_efficiency then
-  fail("%s: the efficiency is %.4f, less than --min-efficiency %g", options.target, analysis.efficiency, options.min_efficiency)
-end
-if failed then
+if #failures > 0 then
   os.exit(1)
 end

@@ -108,6 +108,40 @@ function Files:read_blob(name, descriptor, limit, what)
   return data
 end
 
+local NO_SPACE = { [28] = true, [122] = true } -- ENOSPC, EDQUOT
+
+---Raise what went wrong while a file was written, unless it went well: for what the methods of
+---Lua's files return, which does not name the file.
+---@param name string # for messages
+---@param ok any
+---@param why? string
+---@param number? integer # of the system's error
+---@example
+---```lua
+---files.check_written(path, file:write(content))
+---```
+---Raises `io`, `no_space`.
+function M.check_written(name, ok, why, number)
+  if not ok then
+    core.error(NO_SPACE[number] and "no_space" or "io", ("write %s: %s"):format(name, why or "it failed"))
+  end
+end
+
+---Open a file to be written from its beginning.
+---@param path string
+---@param name? string # for messages; default: the path
+---@return file*
+---@example
+---```lua
+---local file <close> = files.create "page.html"
+---```
+---Raises `io`, `no_space`.
+function M.create(path, name)
+  local file, why, number = io.open(path, "wb")
+  M.check_written(name or path, file, why and why:gsub("^.*: ", ""), number)
+  return file
+end
+
 ---The files of a directory.
 ---@param path string
 ---@return banger.files

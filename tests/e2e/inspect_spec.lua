@@ -468,7 +468,7 @@ banger-lua: skipped 2 character devices: /d/null, /d/zero (--owner keeps it, as 
 banger-lua: not kept: security.capability of /d/ping (--owner keeps it, as root)
 banger-lua: not kept: the mode 6755 of /d/su, 2755 of /d (--owner keeps it, as root)
 banger-lua: not kept: the owner 5:6 of 2 files (--owner keeps it, as root)
-banger-lua: %s: 4 B in 4 files, 2 directories
+banger-lua: %s: 4 B in 4 files, 2 directories, 4 links
 ]]):format(dest) }, got)
     assert.equal("user.note=0x686900ff", attributes_of(dest .. "/noted"))
     assert.equal("", attributes_of(dest .. "/ping"))
@@ -506,7 +506,7 @@ banger-lua: %s: 4 B in 4 files, 2 directories
     assert.equal("security.capability=0x0100000200200000000000000000000000000000", attributes_of(dest .. "/ping"))
     assert.equal("6755 5:6\n1777 5:6\n2755 0:0\n", sh.check(("cd %s && stat -c '%%a %%u:%%g' su t ."):format(dest)))
     if may_make then
-      assert.equal(("banger-lua: %s: 4 B in 4 files, 2 directories\n"):format(dest), got.err)
+      assert.equal(("banger-lua: %s: 4 B in 4 files, 2 directories, 4 links\n"):format(dest), got.err)
       assert.equal("character special file 1 3 1500000000\n", sh.check(("cd %s && stat -c '%%F %%t %%T %%Y' null"):format(dest)))
     else
       assert.matches("skipped 2 character devices: /d/null, /d/zero %(Operation not permitted%)", got.err)
@@ -538,6 +538,14 @@ banger-lua: %s: 4 B in 4 files, 2 directories
     local got = run { "extract", path, "/d", scratch:fresh() }
     assert.equal(0, got.code)
     assert.matches("^banger%-lua: not kept: user%.\\033 of /d/1, /d/2, /d/3 and 2 more %(Operation not permitted%)\n", got.err)
+  end)
+
+  it("says which file found no space, and ends with 7", function()
+    local reason = need.all(need.root(), need.namespace())
+    if reason then return pending(reason) end
+    local got, code = sh.run(("unshare -m sh -c 'mount -t tmpfs -o size=512k none /mnt && %s extract %s /big /mnt/x; code=$?; "
+      .. "ls -A /mnt; exit $code' 2>&1"):format(sh.banger(), "oci:" .. layout .. ":t --layer 1"))
+    assert.same({ "banger-lua: write /big: No space left on device\n", 7 }, { got, code })
   end)
 
   it("overwrites nothing, unless told", function()
@@ -712,6 +720,12 @@ describe("layers", function()
       assert.matches("\nwasted ", got.out)
     end
     fails_with("1.0 MiB (92.3 %) are wasted, more than --max-wasted 1M", "--max-wasted", "1M")
+    -- The verdict is no note: --quiet leaves it.
+    fails_with("1.0 MiB (92.3 %) are wasted, more than --max-wasted 1M", "-q", "--max-wasted", "1M")
+    local verdict = cjson.decode(run({ "layers", "--json", ref, "--max-wasted", "5%", "--min-efficiency", "0.5" }).out)
+    assert.same({ false, { ref .. ": 1.0 MiB (92.3 %) are wasted, more than --max-wasted 5%",
+      ref .. ": the efficiency is 0.0770, less than --min-efficiency 0.5" } }, { verdict.passed, verdict.failures })
+    assert.same({ true, {} }, { object("layers", "--json", ref).passed, object("layers", "--json", ref).failures })
     fails_with("1.0 MiB (92.3 %) are wasted, more than --max-wasted 92%", "--max-wasted", "92%")
     fails_with("the efficiency is 0.0770, less than --min-efficiency 0.95", "--min-efficiency", "0.95")
     out("layers", "--max-wasted", "2M", "--min-efficiency", "0.07", ref)
@@ -768,6 +782,17 @@ changed  /tmp (type dir -> file, mode 1777 -> 0644)
     assert.same({ { path = "/empty", type = "file" } }, found.removed)
     assert.same({ path = "/bin/sh", attributes = { { name = "target", a = "ping", b = "su" } } }, found.changed[2])
     assert.is_false(found.same)
+    -- Values are as `stat --json` has them, and no text for people.
+    assert.same({ path = "/bin/ping", attributes = {
+      { name = "xattr", key = "security.capability", a = { text = "cap_net_raw=ep", hex = "0100000200200000000000000000000000000000" } },
+      { name = "xattr", key = "user.\27", b = { text = '"1"', hex = "31" } } } }, found.changed[1])
+    local one, two = scratch:path "json-a.ext4", scratch:path "json-b.ext4"
+    engine.image(one, nil, { tar.file("f", "12345", { uid = 5 }), tar.symlink("l", "a\\b\xff") })
+    engine.image(two, nil, { tar.file("f", "123", { gid = 6 }), tar.symlink("l", "a") })
+    assert.same({
+      { path = "/f", attributes = { { name = "owner", a = { uid = 5, gid = 0 }, b = { uid = 0, gid = 6 } }, { name = "size", a = 5, b = 3 } } },
+      { path = "/l", attributes = { { name = "target", a = "a\\b\u{FFFD}", a_escaped = "a\\\\b\\377", b = "a" } } },
+    }, cjson.decode(run({ "diff", "--json", one, two }).out).changed)
   end)
 
   it("goes through names in the order of a walk", function()

@@ -1,6 +1,7 @@
 ---What a report tells of an image, from what is known of it: a reference whose layers were
 ---looked at, or a finished ext4 image.
 local core = require "banger.core"
+local host_files = require "banger.files"
 local sections = require "banger.html.sections"
 local size = require "banger.size"
 local text = require "banger.html.text"
@@ -276,16 +277,8 @@ function M.check_output(path)
 end
 
 local function write_into(file, path, content)
-  local written, why = file:write(content)
-  local closed, why_not = file:close()
-  if not written or not closed then
-    core.error("io", ("write %s: %s"):format(path, why or why_not))
-  end
-end
-
-local function open_or_raise(path, shown)
-  local file, message = io.open(path, "wb")
-  return file or core.error("io", ("cannot write %s: %s"):format(shown, (message:gsub("^.*: ", ""))))
+  host_files.check_written(path, file:write(content))
+  host_files.check_written(path, file:close())
 end
 
 ---Write a whole file, or nothing: it gets its name when it is complete. What is no file, such as a
@@ -296,17 +289,17 @@ end
 ---```lua
 ---model.write("report.html", page)
 ---```
----Raises `io`, `not_found`.
+---Raises `io`, `no_space`, `not_found`.
 function M.write(path, content)
   local found = core.host.stat(path)
   if found and found.type ~= "file" then
-    return write_into(open_or_raise(path, path), path, content)
+    return write_into(host_files.create(path), path, content)
   end
   path = found and core.host.realpath(path) or path
   local dir = core.host.make_temp_dir(path .. ".")
   local temporary = dir .. "/page"
   local ok, message = pcall(function()
-    write_into(open_or_raise(temporary, path), path, content)
+    write_into(host_files.create(temporary, path), path, content)
     core.host.rename(temporary, path)
   end)
   os.remove(temporary)

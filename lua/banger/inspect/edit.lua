@@ -1,6 +1,7 @@
 ---Editing a file inside a finished image or a rootfs: by a function, or with the user's editor
 ---on a copy.
 local banger = require "banger"
+local files = require "banger.files"
 local inspect = require "banger.inspect"
 local text = require "banger.inspect.text"
 
@@ -55,12 +56,9 @@ local function copy_name(path)
 end
 
 local function write_private(path, content)
-  local file = assert(io.open(path, "wb"))
-  local ok, message = file:write(content)
-  ok, message = file:close() and ok, message
-  if not ok then
-    banger.error("io", ("write %s: %s"):format(path, message or "it failed"))
-  end
+  local file <close> = files.create(path)
+  files.check_written(path, file:write(content))
+  files.check_written(path, file:close())
   host.set_attributes(path, { mode = tonumber("600", 8) })
 end
 

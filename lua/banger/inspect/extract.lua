@@ -2,6 +2,7 @@
 ---gets its name when all is in it. So no link of the image is ever followed, and what is
 ---there appears whole or not at all.
 local banger = require "banger"
+local files = require "banger.files"
 local size = require "banger.size"
 local sorted = require "banger.sorted"
 local text = require "banger.inspect.text"
@@ -56,15 +57,13 @@ end
 
 -- Holes stay holes, and other blocks of zeros become some, as with `cp --sparse=always`.
 local function write_content(tree, st, path)
-  local file <close> = assert(io.open(path, "wb"))
-  local function check(ok, message)
-    if not ok then
-      banger.error(message:find "No space" and "no_space" or "io", ("write %s"):format(message))
-    end
+  local file <close> = files.create(path, st.path)
+  local function check(...)
+    files.check_written(st.path, ...)
   end
   local written = 0
-  local function write_chunk(offset, size)
-    local chunk = tree:read(st.path, { offset = offset, size = size })
+  local function write_chunk(offset, length)
+    local chunk = tree:read(st.path, { offset = offset, size = length })
     local from, to = next_data(chunk, 1)
     while from <= #chunk do
       check(file:seek("set", offset + from - 1))
@@ -391,8 +390,9 @@ end
 ---print(extract.summary(result))
 ---```
 function M.summary(result)
-  return ("%s: %s in %s, %s"):format(text.escape(result.path), size.format(result.bytes), text.count(result.files, "file"),
-    text.count(result.directories, "directory", "directories"))
+  local links = result.symlinks + result.hardlinks
+  return ("%s: %s in %s, %s%s"):format(text.escape(result.path), size.format(result.bytes), text.count(result.files, "file"),
+    text.count(result.directories, "directory", "directories"), links > 0 and ", " .. text.count(links, "link") or "")
 end
 
 return M

@@ -132,6 +132,19 @@ function M.describe(name, value, owners)
   return '"' .. text.escape(plain):gsub('"', '\\"') .. '"'
 end
 
+---An attribute's value for JSON.
+---@param name string
+---@param value string
+---@param owners? banger.inspect.owners
+---@return { text: string, hex: string }
+---@example
+---```lua
+---xattr.object("user.note", "hi")  --> { text = '"hi"', hex = "6869" }
+---```
+function M.object(name, value, owners)
+  return { text = M.describe(name, value, owners), hex = hex(value):sub(3) }
+end
+
 ---All attributes of a file, sorted by name, for JSON.
 ---@param st banger.stat
 ---@param owners? banger.inspect.owners
@@ -143,7 +156,7 @@ end
 function M.list(st, owners)
   local list = {}
   for name, value in pairs(st.xattrs) do
-    local item = { text = M.describe(name, value, owners), hex = hex(value):sub(3) }
+    local item = M.object(name, value, owners)
     text.put(item, "name", name)
     list[#list + 1] = item
   end
