@@ -5,6 +5,7 @@ local banger = require "banger"
 local engine = require "support.engine"
 local format = require "banger.repl.format"
 local oci = require "support.oci"
+local opened = require "banger.inspect.handle"
 local sh = require "support.sh"
 local tar = require "support.tar"
 
@@ -184,7 +185,7 @@ describe("inspect", function()
     assert.same({ "reference", 2, "linux/amd64", "amd64" }, { found.kind, #found.layers, found.platform, found.config.architecture })
     assert.equal(found.manifest.layers[2].digest, found.layers[2].digest)
     assert.matches("^reference   oci:.*\n2 layers, .* compressed\n  1 ", tostring(found))
-    assert.is_nil(rawget(handle, "opened"))
+    assert.is_false(opened.is_open(handle))
   end)
 end)
 
@@ -253,10 +254,10 @@ end)
 describe("a reference", function()
   it("is opened when it is looked into", function()
     local handle <close> = banger.inspect(ref)
-    assert.is_nil(rawget(handle, "opened"))
+    assert.is_false(opened.is_open(handle))
     assert.equal(("reference %s: 2 layers, linux/amd64, %s"):format(ref, handle.image.digest), tostring(handle))
     assert.is_true(handle:exists "/srv")
-    assert.is_truthy(rawget(handle, "opened"))
+    assert.is_true(opened.is_open(handle))
   end)
 
   it("has the read side of an image", function()

@@ -2,6 +2,7 @@
 package.path = "tests/?.lua;" .. package.path
 local banger = require "banger"
 local complete = require "banger.repl.complete"
+local handles = require "banger.inspect.handle"
 local sh = require "support.sh"
 
 local scratch, image, rootfs, variables
@@ -27,6 +28,10 @@ setup(function()
     trap = setmetatable({}, { __index = function() error "called" end }),
     name = "text", number = 5, nameless = true,
   }
+  -- Nothing is behind it: neither an image nor progress is asked for.
+  variables.unopened = handles.new("x", {}, error, error)
+  variables.reference = handles.new("x", {}, function() return setmetatable({}, { __close = function() end }) end, function() return image end)
+  variables.reference:list "/"
 end)
 teardown(function()
   image:close()
@@ -75,8 +80,10 @@ describe("fields and methods:", function()
   gives("methods only after a colon", "method", "object:")
   gives("of a metatable's __index", "d", "object.inherite")
   gives("those that are no names are left out", nil, "object.", "inherited  method     own\n")
-  gives("an image's", nil, "image:", "cat      diff     extract  layers   path     report   tree\n"
-    .. "close    edit     find     list     read     resolve  walk\ndf       exists   inspect  ls       refresh  stat\n")
+  gives("an image's", nil, "image:re", "read     refresh  report   resolve\n")
+  gives("a rootfs's", nil, "rootfs:c", "cat       chain_id  close\n")
+  gives("a reference's", nil, "reference:re", "read     report   resolve\n")
+  gives("a reference's name", "me", "reference.na")
   gives("a string's", "r", "name:uppe")
   gives("a file's", "ite", "io.stdout:wr")
   gives("nothing of a number", nil, "number.x")
@@ -133,6 +140,8 @@ describe("paths in an image:", function()
   gives("a link to a directory gets a slash", "/", 'image:walk "/lib')
   gives("of a rootfs", "www/", 'rootfs:exists "/srv/')
   gives("of a handle in a table", "www/", 'x = images.none or rootfs:list "/srv/')
+  gives("of a reference", 'ile"', 'reference:cat "/etc/prof')
+  gives("of one that would have to be fetched there are none", nil, 'unopened:cat "/et')
   gives("no other method's", nil, 'image:close "/usr/lib/libc.s')
   gives("nothing where there is nothing", nil, 'image:read "/no/such')
   it("of a closed handle there are none", function()

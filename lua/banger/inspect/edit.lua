@@ -62,8 +62,7 @@ local function write_private(path, content)
   host.set_attributes(path, { mode = tonumber("600", 8) })
 end
 
-local function variable(name)
-  local value = os.getenv(name)
+local function given(value)
   return value ~= "" and value or nil
 end
 
@@ -80,7 +79,7 @@ local function run_editor(path, content, options)
   end })
   local copy = dir .. "/" .. copy_name(path)
   write_private(copy, content)
-  local editor = options.editor or variable "VISUAL" or variable "EDITOR" or "vi"
+  local editor = given(options.editor) or given(os.getenv "VISUAL") or given(os.getenv "EDITOR") or "vi"
   local result = host.foreground { "sh", "-c", ('{ %s "$1"\n} %s'):format(editor, screen()), "sh", copy }
   if result.status ~= 0 then
     banger.error("io", ("the editor '%s' ended with %d: %s is as it was"):format(editor, result.status, path))

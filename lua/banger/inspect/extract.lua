@@ -3,7 +3,7 @@
 ---there appears whole or not at all.
 local banger = require "banger"
 local files = require "banger.files"
-local size = require "banger.size"
+local size_text = require "banger.size"
 local sorted = require "banger.sorted"
 local text = require "banger.inspect.text"
 
@@ -391,7 +391,7 @@ end
 ---```
 function M.summary(result)
   local links = result.symlinks + result.hardlinks
-  return ("%s: %s in %s, %s%s"):format(text.escape(result.path), size.format(result.bytes), text.count(result.files, "file"),
+  return ("%s: %s in %s, %s%s"):format(text.escape(result.path), size_text.format(result.bytes), text.count(result.files, "file"),
     text.count(result.directories, "directory", "directories"), links > 0 and ", " .. text.count(links, "link") or "")
 end
 

@@ -2,25 +2,35 @@
 ---on top of each other, in an unnamed file, when the first of its files is asked for.
 local banger = require "banger"
 local methods = require "banger.methods"
+local text = require "banger.text"
 
 local M = {}
+
+-- What is nobody else's: by handle, so that who looks at one sees only what it is for.
+---@type table<banger.inspect.handle, banger.inspect.handle_state>
+local private = setmetatable({}, { __mode = "k" })
+
+---@class banger.inspect.handle_state
+---@field progress fun(): banger.progress # a new one, to be closed
+---@field make fun(shown: banger.progress): banger.tree
+---@field opened? banger.tree # what it made
+---@field closed? boolean
 
 ---@class banger.inspect.handle: banger.tree # closed by <close> or `:close()`
 ---@field name string # the reference as it was given
 ---@field image banger.image
----@field progress fun(): banger.progress # a new one, to be closed, for what fetches layers
 local Handle = {}
 methods.add(Handle)
 
 local function tree_of(self)
-  if self.closed then
+  local own = private[self]
+  if own.closed then
     banger.error("usage", ("%s is closed"):format(self.name))
+  elseif not own.opened then
+    local shown <close> = own.progress()
+    own.opened = own.make(shown)
   end
-  if not self.opened then
-    local shown <close> = self.progress()
-    self.opened = self.make(shown)
-  end
-  return self.opened
+  return own.opened
 end
 
 for _, name in ipairs { "stat", "list", "read", "data", "walk", "exists", "resolve", "df" } do
@@ -36,9 +46,10 @@ end
 ---handle:close()
 ---```
 function Handle:close()
-  self.closed = true
-  if self.opened then
-    self.opened:close()
+  local own = private[self]
+  own.closed = true
+  if own.opened then
+    own.opened:close()
   end
 end
 
@@ -46,10 +57,10 @@ local META = { __index = Handle, __close = Handle.close, __name = "banger.inspec
 debug.getregistry()[META.__name] = META -- as the handles of the core have theirs
 
 function META:__tostring()
-  if self.closed then
+  if private[self].closed then
     return "reference: closed"
   end
-  return ("reference %s: %d layers, %s, %s"):format(self.name, #self.image.layers, self.image.platform, self.image.digest)
+  return ("reference %s: %s, %s, %s"):format(self.name, text.plural(#self.image.layers, "layer"), self.image.platform, self.image.digest)
 end
 
 ---@param name string # the reference as it was given
@@ -62,7 +73,9 @@ end
 ---local handle <close> = handles.new(ref, image, new_progress, function(shown) return inspect.flatten(image, shown) end)
 ---```
 function M.new(name, image, progress, make)
-  return setmetatable({ name = name, image = image, progress = progress, make = make }, META)
+  local handle = setmetatable({ name = name, image = image }, META)
+  private[handle] = { progress = progress, make = make }
+  return handle
 end
 
 ---Whether a value is such a handle.
@@ -84,7 +97,18 @@ end
 ---if handles.is_open(handle) then print(#handle:list "/") end
 ---```
 function M.is_open(handle)
-  return rawget(handle, "opened") ~= nil and not rawget(handle, "closed")
+  return private[handle].opened ~= nil and not private[handle].closed
+end
+
+---How the fetching of its layers is shown.
+---@param handle banger.inspect.handle
+---@return banger.progress # a new one, to be closed
+---@example
+---```lua
+---local shown <close> = handles.progress(handle)
+---```
+function M.progress(handle)
+  return private[handle].progress()
 end
 
 return M

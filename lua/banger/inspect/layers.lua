@@ -1,6 +1,7 @@
 ---What each layer of an image adds, changes and removes, and what it wastes: bytes that a
 ---later layer hides. The layers are put on top of each other one by one, and the tree is
 ---walked in between; what is remembered of it is a few numbers a path.
+local handles = require "banger.inspect.handle"
 local inspect = require "banger.inspect"
 local reference = require "banger.inspect.reference"
 local size_text = require "banger.size"
@@ -352,7 +353,7 @@ end
 ---Raises `usage` for what is no reference; what `banger.flatten_layer` does.
 function M.of(tree, options)
   local handle = inspect.reference(tree)
-  local shown <close> = handle.progress()
+  local shown <close> = handles.progress(handle)
   local analysis, rootfs = M.analyse(handle.image, shown, { changes = options and options.files })
   rootfs:close()
   return analysis

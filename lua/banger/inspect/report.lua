@@ -34,7 +34,7 @@ local function plan_for(handle, rootfs, options)
 end
 
 local function of_reference(handle, options)
-  local shown <close> = handle.progress()
+  local shown <close> = handles.progress(handle)
   local analysis, rootfs <close> = layers.analyse(handle.image, shown, { files = true })
   return models.reference(handle.image, analysis, plan_for(handle, rootfs, options))
 end

@@ -281,12 +281,8 @@ for name in ("stat list read walk exists resolve ls cat find tree extract edit")
   IN_IMAGE[name] = true
 end
 
--- A handle that can be looked into at once: nothing is fetched for a completion.
 local function is_tree(value)
-  if type(value) == "userdata" then
-    return type(member_of(value, "list", 0)) == "function"
-  end
-  return handles.is(value) and handles.is_open(value)
+  return handles.is(value) or type(value) == "userdata" and type(member_of(value, "list", 0)) == "function"
 end
 
 -- The handle whose method the string is an argument of, if it takes a path of an image.
@@ -317,7 +313,9 @@ local function complete_string(code, start, quote, scope)
     return complete_module(typed)
   end
   local tree = tree_before(before, scope)
-  if tree then
+  if tree and handles.is(tree) and not handles.is_open(tree) then
+    return typed, {} -- nothing is fetched for a completion
+  elseif tree then
     return complete_image_path(tree, typed)
   end
   return complete_host_path(typed)
