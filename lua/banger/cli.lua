@@ -300,7 +300,7 @@ function M.settings(settings, options)
   end
   for _, name in ipairs { "label", "platform", "init", "hostname", "agent" } do
     if options[name] ~= nil then
-      settings[name] = options[name]
+      settings[name], settings.by[name] = options[name], nil
     end
   end
   for _, item in ipairs(options.without) do

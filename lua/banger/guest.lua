@@ -104,6 +104,8 @@ end
 ---@field environment? string[] # "NAME=value" each, over the image's Env
 ---@field agent? true|{ port: integer } # serve commands from the host; default: not
 ---@field overlay? string # where writes go: "tmpfs", or a block device as /dev/NAME, LABEL=TEXT or UUID=TEXT; default: into the image
+---@field by? table<string, string> # which image recipe asked for which of these, or of what the config says, as its
+---  key (command, user, workdir, stop_signal, stop_timeout): for the reasons
 ---@field autologin? boolean # root is logged in on the console without a password; default false
 
 local function refuse(format, ...)
@@ -188,11 +190,11 @@ local function wanted(options)
   return result
 end
 
-local function choose(rootfs, config, want)
+local function choose(rootfs, config, want, by)
   if want == "none" then
-    return { kind = "none", argv = program.argv(config), why = "asked for" }
+    return { kind = "none", argv = program.argv(config), why = by and by.init and "asked for by the recipe " .. by.init or "asked for" }
   end
-  return program.detect(rootfs, config, want)
+  return program.detect(rootfs, config, want, by)
 end
 
 -- Whether the image's own init mounts the root for writing: its fstab names it.
@@ -236,9 +238,19 @@ local function add_init(plan, config, init, options)
   if init.kind ~= "banger" then
     return init, program.lead_kernel(plan, program.BANGER, false)
   elseif program.is_absent_init(plan, init.argv[1]) then
-    plan:warn("the image runs %s, which is not in it", init.argv[1])
+    plan:warn(options.by and options.by.command and "%s runs %s, which is not in the image" or "%s runs %s, which is not in it",
+      program.who(options.by), init.argv[1])
   end
   return init, program.lead_kernel(plan, program.BANGER, not program.is_shadowed(plan, init.argv[1]))
+end
+
+-- An init that was asked for by name is had, or there is no image.
+local function check_asked(init, options)
+  local want = options.init or "auto"
+  if init.kind == "none" and want ~= "auto" and want ~= "none" then
+    local by = options.by and options.by.init
+    core.error("not_found", ("init %s%s: %s; auto finds out what there is"):format(want, by and " of the recipe " .. by or "", init.why))
+  end
 end
 
 -- What was asked for, and is not had because banger-init is not there, or nothing is.
@@ -292,16 +304,17 @@ end
 ---local plan = guest.prepare(rootfs, image.config, { hostname = "web", items = { fstab = false } })
 ---banger.inject(rootfs, plan.entries)
 ---```
----Raises `usage` (an option that makes no sense).
+---Raises `usage` (an option that makes no sense), `not_found` (an init that is asked for).
 function M.prepare(rootfs, config, options)
   options = options or {}
   check(options)
   local plan, asked = Plan.new(rootfs, options.items), without_switched_off(options)
   options = wanted(options)
-  local init = choose(rootfs, config, options.init)
+  local init = choose(rootfs, config, options.init, options.by)
   init.system = program.system(plan, init)
   contract.add(plan, config, {
     hostname = options.hostname,
+    hostname_by = options.by and options.by.hostname,
     keeps_resolv_conf = init.system == "systemd" and function(target)
       return systemd_image.keeps_resolv_conf(plan, target)
     end or nil,
@@ -311,6 +324,7 @@ function M.prepare(rootfs, config, options)
   end
   local cmdline
   init, cmdline = add_init(plan, config, init, options)
+  check_asked(init, options)
   add_system(plan, config, init, options)
   warn_left_out(plan, init, asked)
   return { entries = plan.entries, warnings = plan.warnings, init = init, cmdline = words_for(plan, init, options, cmdline) }

@@ -237,9 +237,9 @@ end
 
 -- ---- what they say together ------------------------------------------------------------------
 
-local SCALARS = {
-  "platform", "size", "free", "label", "init", "command", "user", "workdir", "stop_signal", "stop_timeout", "hostname",
-  "agent", "overlay", "autologin",
+local OF_IMAGE = { "platform", "size", "free", "label" }
+local OF_GUEST = {
+  "init", "command", "user", "workdir", "stop_signal", "stop_timeout", "hostname", "agent", "overlay", "autologin",
 }
 
 ---@class banger.recipe_settings: banger.guest_options # what recipes and the command line say, put together
@@ -253,20 +253,29 @@ local SCALARS = {
 ---@field debugfs string[][]
 
 -- Size and free exclude each other: the later of two recipes decides.
-local function take_scalars(settings, values)
+local function take_scalars(settings, values, by)
   if values.size then
     settings.free = nil
   elseif values.free then
     settings.size = nil
   end
-  for _, name in ipairs(SCALARS) do
+  for _, name in ipairs(OF_IMAGE) do
     if values[name] ~= nil then
       settings[name] = values[name]
     end
   end
+  for _, name in ipairs(OF_GUEST) do
+    if values[name] ~= nil then
+      settings[name], settings.by[name] = values[name], by
+    end
+  end
 end
 
-local function take_lists(settings, values)
+local function take_lists(settings, values, by)
+  if next(values.environment or {}) then
+    local before = settings.by.environment
+    settings.by.environment = before and ("%s, %s"):format(before, by) or by
+  end
   for name, value in pairs(values.environment or {}) do
     settings.environment[name] = value
   end
@@ -288,13 +297,13 @@ end
 ---What the recipes say together.
 ---@return banger.recipe_settings
 function Recipes:settings()
-  local settings = { environment = {}, items = {}, cmdline = {}, debugfs = {} }
+  local settings = { environment = {}, items = {}, cmdline = {}, debugfs = {}, by = {} }
   for _, recipe in ipairs(self.list) do
     if recipe.values.size and recipe.values.free then
       sandbox.fail(recipe, "free", {}, "size and free exclude each other")
     end
-    take_scalars(settings, recipe.values)
-    take_lists(settings, recipe.values)
+    take_scalars(settings, recipe.values, recipe.name)
+    take_lists(settings, recipe.values, recipe.name)
   end
   settings.environment = assignments(settings.environment)
   return settings

@@ -545,6 +545,21 @@ describe("hooks", function()
     refused(1, "r.lua:2: hostname: too late: the plan is made; say it in after_flatten or before", "--recipe r.lua oci:layout out/x")
   end)
 
+  it("are named in the plan and the record for what the recipe says of the program", function()
+    write { ["r.lua"] = "command = { '/bin/sh', '-x' } stop_timeout = 5 hostname = 'vm'" }
+    local out = good "--dry-run --recipe r.lua --hostname line oci:layout out/x"
+    for _, line in ipairs {
+      "\ninit       banger /.banger/init: the recipe r runs /bin/sh, which is no init\n",
+      "  /.banger/argv  (init, by r: asked for)\n", "  /.banger/env  (init: from the image's config)\n",
+      "  /.banger/stop-timeout  (init, by r: asked for)\n", "  /etc/hostname  (hostname: asked for)\n",
+    } do
+      assert.is_truthy(out:gsub("0:0 +", " "):find(line, 1, true), line .. out)
+    end
+    good "-q --recipe r.lua oci:layout out/x"
+    local record = tree()[".banger/build.json"].content
+    assert.is_truthy(record:find('{"by":"r","item":"init","path":"/.banger/argv","type":"file","why":"asked for"}', 1, true))
+  end)
+
   it("may add entries that say no more than they must", function()
     write { ["r.lua"] = "function after_plan(plan) plan.entries[#plan.entries + 1] = { path = '/mine', target = 'x' } end" }
     local out = good "--dry-run --recipe r.lua oci:layout out/x"
@@ -571,6 +586,7 @@ describe("hooks", function()
   fails(1, "r.lua:1: debugfs: out/x: debugfs command 1 (nosuchcommand): not a command of debugfs that a batch can run",
     "debugfs = { { 'nosuchcommand' } }")
   fails(1, "r.lua:1: attempt to perform arithmetic on a nil value (local 'rootfs')", "function after_mkext4(_, _, rootfs) return rootfs + 1 end")
+  fails(2, "init /nope of the recipe r: there is no program /nope in the image; auto finds out what there is", "init = '/nope'")
   fails(1, "r.lua:2: after_plan: entry 1 is a string, not a table", "\nfunction after_plan(plan) plan.entries = { 'x' } end")
   fails(1, "r.lua:2: after_plan: entry 1 has no path", "\nfunction after_plan(plan) plan.entries = { { content = 'x' } } end")
   fails(1, "r.lua:1: after_plan: /x: mode: an integer expected, not a string",

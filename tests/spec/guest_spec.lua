@@ -268,6 +268,36 @@ describe("what makes an image boot", function()
     assert.equal("agent is left out: it is banger-init's, which is not in this image", plan.warnings[2])
   end)
 
+  it("is an error where it is asked for and is not there", function()
+    local function refused(message, changes, own, options, architecture)
+      local ok, problem = pcall(prepare, changes, own, options, architecture)
+      assert.same({ false, "not_found", message .. "; auto finds out what there is" }, { ok, problem.code, problem.message })
+    end
+    local app = { Cmd = { "/app" } }
+    refused("init /nope: there is no program /nope in the image", nil, app, { init = "/nope" })
+    refused("init /etc/fstab of the recipe web: there is no program /etc/fstab in the image", nil, app,
+      { init = "/etc/fstab", by = { init = "web" } })
+    refused("init native: the image has no init of its own: no /sbin/init, no /lib/systemd/systemd, no /usr/lib/systemd/systemd", nil, app,
+      { init = "native" })
+    refused("init banger: the image names no program to run: it has neither Entrypoint nor Cmd", nil, {}, { init = "banger" })
+    refused("init banger: there is no banger-init for s390x", nil, app, { init = "banger" }, "s390x")
+    refused("init banger: the item init is switched off", nil, app, { init = "banger", items = { init = false } })
+  end)
+
+  it("says who runs it", function()
+    local function why(changes, own, options)
+      return select(2, prepare(changes, own, options)).init.why
+    end
+    local app, by = { Cmd = { "/app" } }, { command = "web", init = "base" }
+    assert.equal("the image runs /app, which is no init", why(nil, app))
+    assert.equal("the recipe web runs /app, which is no init", why(nil, app, { by = by }))
+    assert.equal("the recipe web runs /sbin/init", why({ ["/sbin/init"] = PROGRAM }, { Cmd = { "/sbin/init" } }, { by = by }))
+    assert.equal("asked for by the recipe base", why({ ["/sbin/init"] = PROGRAM }, app, { init = "/sbin/init", by = by }))
+    assert.equal("asked for by the recipe base", why(nil, app, { init = "none", by = by }))
+    assert.same({ "the recipe web runs /sbin/init, which is not in the image" },
+      select(2, prepare(nil, { Cmd = { "/sbin/init" } }, { by = by })).warnings)
+  end)
+
   it("is nothing when that is asked for", function()
     local lines, plan = prepare(nil, { Cmd = { "/app" } }, { init = "none" })
     assert.same({ {}, {}, "none", {} }, { lines, plan.warnings, plan.init.kind, plan.cmdline })

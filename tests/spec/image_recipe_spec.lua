@@ -210,6 +210,10 @@ describe("the settings", function()
       command = { "/a b", "" }, user = "web", workdir = "/srv", stop_signal = "SIGINT", stop_timeout = 3,
       environment = { "B=2", "C=", "a.b=x=y" }, cmdline = { "quiet", "ro" }, agent = { port = 99 }, overlay = "tmpfs",
       autologin = true, items = { fstab = false }, debugfs = { { "rm", "/x y" } },
+      by = {
+        init = "r", hostname = "r", command = "r", user = "r", workdir = "r", stop_signal = "r", stop_timeout = "r", environment = "r",
+        agent = "r", overlay = "r", autologin = "r",
+      },
     }, settings)
   end)
 
@@ -220,10 +224,10 @@ describe("the settings", function()
     }, { "a.lua", "b.lua" })
     assert.same({
       free = 1048576, hostname = "b", label = "a", cmdline = { "x", "y" }, environment = { "A=1", "B=2" }, items = { hosts = true },
-      agent = false, debugfs = {},
+      agent = false, debugfs = {}, by = { hostname = "b", environment = "a, b", agent = "b" },
     }, recipes:settings())
     local sized = load_files({ ["a.lua"] = "free = '4G'", ["b.lua"] = "size = 'min'" }, { "a.lua", "b.lua" }):settings()
-    assert.same({ size = "min", environment = {}, items = {}, cmdline = {}, debugfs = {} }, sized)
+    assert.same({ size = "min", environment = {}, items = {}, cmdline = {}, debugfs = {}, by = {} }, sized)
   end)
 
   it("go without what is taken back", function()
@@ -233,7 +237,7 @@ describe("the settings", function()
       inject = { ["/x"] = "x", ["/y"] = "y" } inject["/x"] = nil
       remove = { "/a" } remove = nil
     ]]
-    assert.same({ environment = { "B=2" }, items = {}, cmdline = {}, debugfs = {} }, recipes:settings())
+    assert.same({ environment = { "B=2" }, items = {}, cmdline = {}, debugfs = {}, by = { environment = "r" } }, recipes:settings())
     assert.same({ environment = { B = "2" }, inject = { ["/y"] = { content = "y" } } }, recipes.list[1].values)
   end)
 
@@ -802,6 +806,30 @@ describe("hooks", function()
     end
     assert.same({ "/usr/lib/a.so", "/usr/lib/b.so", "/home/dev", "/etc/passwd", "/etc/group", "/etc/shadow", "/etc/app.conf", "/etc/motd",
       "/lib/d", "/opt/a/b", "/opt/c", "/usr" }, paths)
+  end)
+
+  it("is given reasons that name the recipe", function()
+    local function reasons(text, layer)
+      local rootfs, list = apply(text, layer)
+      rootfs:close()
+      local found = {}
+      for _, entry in ipairs(list) do
+        found[entry.path] = ("%s: %s"):format(entry.by or "-", entry.why)
+      end
+      return found
+    end
+    local found = reasons([[command = { "/app" } user = "web" environment = { A = 1 } stop_signal = "SIGINT" agent = true hostname = "vm"]], {})
+    for name, reason in pairs {
+      ["/.banger/argv"] = "r: asked for", ["/.banger/user"] = "r: asked for", ["/.banger/env"] = "r: asked for, over the image's config",
+      ["/.banger/stop-signal"] = "r: asked for", ["/.banger/agent"] = "r: asked for", ["/etc/hostname"] = "r: asked for",
+      ["/.banger/init"] = "-: the program that the recipe r runs is no init", ["/etc/hosts"] = "-: is absent",
+      ["/.banger"] = "-: banger-init and what it is told",
+    } do
+      assert.equal(reason, found[name], name)
+    end
+    found = reasons("workdir = '/srv'", {})
+    assert.same({ "-: from the image's config", "r: asked for", "-: the program that the image runs is no init", "-: is absent" },
+      { found["/.banger/argv"], found["/.banger/cwd"], found["/.banger/init"], found["/etc/hostname"] })
   end)
 
   it("may change what a recipe puts in", function()

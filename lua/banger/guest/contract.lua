@@ -91,7 +91,7 @@ local function hostname(plan, name, asked)
   local found = plan:at(path)
   local has = found and found.type == "file" and found.size > 0
   if not asked or not has and not plan:entry_at(path) or found and found.type == "file" and found.size == 0 then
-    return plan:file(path, name .. "\n")
+    return plan:file(path, name .. "\n", asked and "asked for" or nil)
   end
   if has and plan.rootfs:read(path, { size = 256 }) == name .. "\n" then
     return
@@ -117,6 +117,7 @@ end
 
 ---@class banger.contract_options
 ---@field hostname? string # in place of the image's own
+---@field hostname_by? string # the image recipe that asks for it
 ---@field keeps_resolv_conf? fun(target: string): boolean # whether a dangling link is right, since its target is made at boot
 
 ---Add what a rootfs lacks of the contract. What the image has is kept.
@@ -132,7 +133,7 @@ function M.add(plan, config, options)
     each(plan, DEVICES, device)
   end
   local name = options.hostname or own_hostname(plan, config)
-  if plan:begin "hostname" then
+  if plan:begin("hostname", options.hostname_by) then
     hostname(plan, name, options.hostname ~= nil)
   end
   if plan:begin "hosts" then

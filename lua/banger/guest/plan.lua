@@ -4,6 +4,7 @@
 ---@class banger.guest_entry: banger.entry
 ---@field item string # the switch it belongs to, a name in `guest.ITEMS`
 ---@field why string # one reason, for reports
+---@field by? string # the image recipe that wants it
 
 ---@class banger.plan
 ---@field rootfs banger.tree
@@ -12,6 +13,7 @@
 ---@field package off table<string, boolean> # items that are switched off: false
 ---@field package linked table<string, boolean> # what `replace_link` made
 ---@field package item string # whose entries are being added
+---@field package by? string # and who wants them
 local Plan = {}
 Plan.__index = Plan
 
@@ -34,13 +36,14 @@ end
 
 ---Whether an item is wanted; from now on entries belong to it.
 ---@param name string
+---@param by? string # the image recipe that asks for what comes
 ---@return boolean
 ---@example
 ---```lua
 ---if plan:begin "hosts" then plan:file("/etc/hosts", text) end
 ---```
-function Plan:begin(name)
-  self.item = name
+function Plan:begin(name, by)
+  self.item, self.by = name, by
   return self.off[name] ~= false
 end
 
@@ -48,7 +51,7 @@ end
 ---@param why string
 function Plan:add(entry, why)
   entry.uid, entry.gid = entry.uid or 0, entry.gid or 0
-  entry.item, entry.why = self.item, why
+  entry.item, entry.why, entry.by = self.item, why, self.by
   self.entries[#self.entries + 1] = entry
 end
 
@@ -172,11 +175,11 @@ function Plan:has_parent(path)
 end
 
 -- An empty file is filled where it is, through links, with the attributes it has.
-local function fill(plan, path, found, content)
+local function fill(plan, path, found, content, why)
   plan:add({
     path = plan.rootfs:resolve(path) or path,
     type = "file", content = content, mode = found.mode, uid = found.uid, gid = found.gid,
-  }, "is empty")
+  }, why or "is empty")
 end
 
 ---A directory where there is nothing.
@@ -190,12 +193,13 @@ end
 ---A file where there is none or an empty one.
 ---@param path string
 ---@param content string
-function Plan:file(path, content)
+---@param why? string # default: what is wrong with what is there
+function Plan:file(path, content, why)
   local found = self:at(path)
   if found and found.type == "file" and found.size == 0 then
-    return fill(self, path, found, content)
+    return fill(self, path, found, content, why)
   end
-  self:absent_file(path, content)
+  self:absent_file(path, content, why)
 end
 
 ---A file where there is nothing, not even an empty one.

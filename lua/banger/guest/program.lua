@@ -61,10 +61,10 @@ local function none(argv, format, ...)
   return { kind = "none", argv = argv, why = format:format(...) }
 end
 
-local function choose_native(rootfs, argv)
+local function choose_native(rootfs, argv, who)
   local named = native_name(rootfs, argv)
   if named then
-    return { kind = "native", path = named, argv = argv, why = ("the image runs %s"):format(named) }
+    return { kind = "native", path = named, argv = argv, why = ("%s runs %s"):format(who, named) }
   end
   for _, name in ipairs(NATIVE) do
     if is_program(rootfs, name) then
@@ -74,18 +74,25 @@ local function choose_native(rootfs, argv)
   return none(argv, "the image has no init of its own: no %s", table.concat(NATIVE, ", no "))
 end
 
-local function choose_banger(argv)
+local function choose_banger(argv, who)
   if #argv == 0 then
     return none(argv, "the image names no program to run: it has neither Entrypoint nor Cmd")
   end
-  return { kind = "banger", path = BANGER, argv = argv, why = ("the image runs %s, which is no init"):format(argv[1]) }
+  return { kind = "banger", path = BANGER, argv = argv, why = ("%s runs %s, which is no init"):format(who, argv[1]) }
 end
 
-local function choose_path(rootfs, argv, path)
+---Who says what is run.
+---@param by? table<string, string> # as `guest.prepare` has it
+---@return string
+function M.who(by)
+  return by and by.command and "the recipe " .. by.command or "the image"
+end
+
+local function choose_path(rootfs, argv, path, by)
   if not is_program(rootfs, path) then
     return none(argv, "there is no program %s in the image", path)
   end
-  return { kind = "path", path = path, argv = argv, why = "asked for" }
+  return { kind = "path", path = path, argv = argv, why = by and by.init and "asked for by the recipe " .. by.init or "asked for" }
 end
 
 ---Which init an image is to be booted with. The command that the image runs decides,
@@ -94,25 +101,26 @@ end
 ---@param rootfs banger.tree # its read side: stat, resolve
 ---@param config banger.config
 ---@param want? string # "auto" (the default), "native", "banger", or the path of a program in the image
+---@param by? table<string, string> # as `prepare` has it
 ---@return banger.init_choice # of kind "none", with why, where there is nothing to run
 ---@example
 ---```lua
 ---print(guest.detect_init(rootfs, image.config).path)
 ---```
-function M.detect(rootfs, config, want)
-  local argv = M.argv(config)
+function M.detect(rootfs, config, want, by)
+  local argv, who = M.argv(config), M.who(by)
   want = want or "auto"
   if want == "native" then
-    return choose_native(rootfs, argv)
+    return choose_native(rootfs, argv, who)
   elseif want == "banger" then
-    return choose_banger(argv)
+    return choose_banger(argv, who)
   elseif want ~= "auto" then
-    return choose_path(rootfs, argv, want)
+    return choose_path(rootfs, argv, want, by)
   end
   if native_name(rootfs, argv) or #argv == 0 and is_program(rootfs, DEFAULT) then
-    return choose_native(rootfs, argv)
+    return choose_native(rootfs, argv, who)
   end
-  return choose_banger(argv)
+  return choose_banger(argv, who)
 end
 
 local SYSTEMS = {
@@ -181,19 +189,18 @@ end
 
 local FROM_CONFIG <const> = "from the image's config"
 local ASKED <const> = "asked for"
--- All there are, in the order in which they are written, the switch of each and where
--- what it says is from.
+-- All there are, in the order in which they are written: the switch of each, where what it
+-- says is from, and the key of image recipes that says it instead.
 local FILES = {
-  { name = "argv", item = "init", why = FROM_CONFIG },
-  { name = "env", item = "init", why = FROM_CONFIG },
-  { name = "cwd", item = "init", why = FROM_CONFIG },
-  { name = "user", item = "init", why = FROM_CONFIG },
-  { name = "stop-signal", item = "init", why = FROM_CONFIG },
-  { name = "stop-timeout", item = "init", why = FROM_CONFIG },
-  { name = "hostname", item = "init", why = FROM_CONFIG },
+  { name = "argv", item = "init", why = FROM_CONFIG, key = "command" },
+  { name = "env", item = "init", why = FROM_CONFIG, key = "environment", asked = "asked for, over the image's config" },
+  { name = "cwd", item = "init", why = FROM_CONFIG, key = "workdir" },
+  { name = "user", item = "init", why = FROM_CONFIG, key = "user" },
+  { name = "stop-signal", item = "init", why = FROM_CONFIG, key = "stop_signal" },
+  { name = "stop-timeout", item = "init", why = FROM_CONFIG, key = "stop_timeout" },
   { name = "native", item = "init", why = "the image's own init, which comes next" },
-  { name = "agent", item = "agent", why = ASKED },
-  { name = "overlay", item = "overlay", why = ASKED },
+  { name = "agent", item = "agent", why = ASKED, key = "agent" },
+  { name = "overlay", item = "overlay", why = ASKED, key = "overlay" },
 }
 
 local AGENT_PORT <const> = 1024
@@ -254,7 +261,7 @@ end
 ---@param plan banger.plan
 ---@param config banger.config
 ---@param init banger.init_choice
----@param options { agent?: true|{ port: integer }, overlay?: string, environment?: string[] }
+---@param options banger.guest_options
 ---@return true? # nil: nothing was added
 ---@return string? message # when there is no banger-init for the image's architecture
 function M.add(plan, config, init, options)
@@ -263,14 +270,16 @@ function M.add(plan, config, init, options)
   if not program then
     return nil, ("there is no banger-init for %s"):format(architecture)
   end
+  local by = options.by or {}
   plan:begin "init"
   plan:add({ path = DIRECTORY, type = "dir", mode = tonumber("755", 8) }, "banger-init and what it is told")
   plan:add({ path = BANGER, type = "file", content = program, mode = tonumber("755", 8) },
-    init.kind == "banger" and "the image's program is no init" or "goes before the image's own init")
+    init.kind == "banger" and ("the program that %s runs is no init"):format(M.who(by)) or "goes before the image's own init")
   local values = values_of(config, init, options)
   for _, known in ipairs(FILES) do
-    plan:begin(known.item)
-    file(plan, known.name, values[known.name] or {}, known.why)
+    local asked = by[known.key]
+    plan:begin(known.item, asked)
+    file(plan, known.name, values[known.name] or {}, asked and (known.asked or ASKED) or known.why)
   end
   return true
 end

@@ -134,6 +134,7 @@ local function getty_service(plan, image, options)
   plan:replace_link("/etc/init.d/" .. name, "agetty", "a login on the serial console")
   plan:replace_link("/etc/runlevels/default/" .. name, "/etc/init.d/" .. name, "a login on the serial console")
   if options.autologin then
+    plan:begin("console", options.by and options.by.autologin)
     plan:own_file("/etc/conf.d/" .. name, 'agetty_options="--autologin root"\n', "root is to be logged in")
   else
     login.warn(plan)

@@ -155,6 +155,7 @@ local function console(plan, architecture, options)
     systemd.add_enabled(plan, ("serial-getty@%s.service"):format(serial.tty), "a login on the serial console")
   end
   if options.autologin then
+    plan:begin("console", options.by and options.by.autologin)
     autologin(plan, agetty, "serial-getty@.service", "%I")
     autologin(plan, agetty, "console-getty.service", "console")
   else
@@ -214,7 +215,7 @@ function M.add(plan, architecture, options)
       step[2](plan, architecture, options)
     end
   end
-  if #(options.environment or {}) > 0 and plan:begin "environment" then
+  if #(options.environment or {}) > 0 and plan:begin("environment", options.by and options.by.environment) then
     environment(plan, options.environment)
   end
   warn_of_selinux(plan)
