@@ -31,8 +31,12 @@ parser:option("--free", "Percent of the space and of the inodes that should be f
 parser:flag("--no-fsck", "Leave out e2fsck -fn, which reads all of the file system's structure.")
 parser:mutex(
   parser:flag("--json", "Print the result as one JSON object."),
-  parser:flag("-q --quiet", "Print only errors.")
+  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only findings that are errors.")
 )
+cli.exits(parser, {
+  { "0", "it will boot: no finding is an error" },
+  { "1", "a finding is an error; or there is no image or a wrong option, as stderr says" },
+})
 local options = cli.parse(parser, { ... })
 local result = check.image(options.image, { init = options.init, free = options.free, fsck = not options.no_fsck })
 

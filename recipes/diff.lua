@@ -31,8 +31,11 @@ parser:option("--layer", "Of references: only what this layer of each brings and
 parser:option("--layer-a", "This layer of the first."):argname("N"):convert(cli.number("--layer-a", 1))
 parser:option("--layer-b", "This layer of the second."):argname("N"):convert(cli.number("--layer-b", 1))
 inspect.options(parser, { layer = true })
-parser:epilog("The exit status is 0 when nothing differs, 1 when something does (or the command line is wrong, which stderr says), and 2 or "
-  .. "more for trouble, as everywhere. With --quiet that is all that is said, and the first difference ends it. Contents are compared byte "
+cli.exits(parser, {
+  { "0", "nothing differs" },
+  { "1", "something differs; or the command line is wrong, as stderr says" },
+})
+parser:epilog("With --quiet the exit status is all that is said, and the first difference ends it. Contents are compared byte "
   .. "by byte. Links are compared by the first name that a file has in both: 'links none -> /bin/a' is another name of /bin/a in the second "
   .. "only. What a layer hides of those below it is a whiteout. A link's mode and the empty /lost+found of ext4 do not count.")
 local options = cli.parse(parser, { ... })

@@ -16,7 +16,7 @@ parser:option("--editor", "The command to edit with; it gets the name of a copy 
 parser:flag("--create", "Make the file where it is missing: of mode 0644, root's.")
 parser:mutex(
   parser:flag("--json", "Print the result as one JSON object."),
-  parser:flag("-q --quiet", "Say nothing on stderr but errors.")
+  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors.")
 )
 parser:epilog("Mode, owner and extended attributes stay as they are, the time of modification becomes now. The image is written only when "
   .. "the editor ends well and the content is another; then whole or not at all.")

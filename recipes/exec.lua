@@ -46,6 +46,13 @@ parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; what t
 
 parser:epilog("Signals are the command's. Ctrl-C three times within a second or two ends this program instead, as does SIGTERM, or a second "
   .. "SIGINT, when the machine is silent.")
+cli.exits(parser, {
+  { "N", "what the command ended with; 128 and the number of the signal that killed it" },
+  { "4", "no agent answers, or it ends before the command does" },
+  { "125", "there is no such user or directory in the machine" },
+  { "126", "the command cannot be executed" },
+  { "127", "there is no such command" },
+})
 
 -- What follows the first "--" is the command's, whatever it looks like.
 local ours, argv = cli.split { ... }

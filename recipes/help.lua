@@ -15,7 +15,7 @@ parser:mutex(
   parser:flag("--man", "Print the manual page, for man -l -; without a recipe that of banger-lua itself."),
   parser:option("--completion", "Print a script that makes a shell complete banger-lua's recipes and options."):choices(manual.SHELLS),
   parser:flag("--json", "Print as JSON what a recipe takes; without one, all recipes and a line on each."),
-  parser:flag("-q --quiet --names", "Print only the names of all recipes, a line each."),
+  parser:flag("-q --quiet --names", "Say nothing on stderr but warnings and errors; print only the names of all recipes."),
   parser:option("--output", "Write all manual pages and completions into a directory, as they are installed below share."):argname "DIR"
 )
 local options = cli.parse(parser, { ... })

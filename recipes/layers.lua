@@ -46,6 +46,7 @@ parser:option("--min-efficiency", "Exit with 1 when the score is less, such as 0
 inspect.options(parser, { layer = true })
 parser:epilog("Wasted are bytes that one layer brings and a later one replaces or removes. The score is dive's: for each path the least "
   .. "bytes that a layer has under it (0 where one removes it) to all of them. Directories that a layer only lists again are no change.")
+cli.exits(parser, { { "1", "more is wasted, or the score is less, than is allowed; or the command line is wrong" } })
 local options = cli.parse(parser, { ... })
 
 local handle <close> = inspect.open(options.target, options)

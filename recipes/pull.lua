@@ -18,7 +18,7 @@ local source = require "banger.source"
 local parser = argparse("banger-lua pull", "Turn a container image into a bootable ext4 image.")
 parser:argument("ref", "The image: NAME[:TAG] or NAME@DIGEST in a registry, oci:PATH[:TAG], oci-archive:FILE[:TAG], "
   .. "docker-archive:FILE[:NAME], dir:PATH, or - for an archive on standard input.")
-parser:argument("out", "The file to make. An older one is replaced when the new one is whole.")
+parser:argument("out", "The file to make. An older one is replaced when the new one is whole."):convert(cli.output)
 parser:mutex(
   parser:option("--size", "Size of the file, such as 4G, or min."):argname("SIZE"):convert(cli.size("--size", { min = true })),
   parser:option("--free", "Free space to leave in it, such as 512M."):argname("SIZE"):convert(cli.size "--free")
@@ -33,7 +33,7 @@ parser:flag("--strict", "Refuse layers that hold anything to take note of.")
 cli.registry_options(parser)
 parser:mutex(
   parser:flag("--json", "Print the result as one JSON object."),
-  parser:flag("-q --quiet", "Print only the digest of the image's manifest.")
+  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only the digest of the manifest.")
 )
 parser:option("--progress", "How to show progress.", "auto"):choices { "auto", "tty", "plain", "none" }
 local options = cli.parse(parser, { ... })

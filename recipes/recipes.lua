@@ -14,7 +14,7 @@ parser:argument("recipe", "Its name, or the path of one."):args "?"
 parser:flag("--keys", "List the keys that a recipe may have.")
 parser:mutex(
   parser:flag("--json", "Print JSON."),
-  parser:flag("-q --quiet", "Print only names, a line each.")
+  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only names, a line each.")
 )
 local options = cli.parse(parser, { ... })
 

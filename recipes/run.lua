@@ -42,15 +42,21 @@ parser:flag("--snapshot", "Write nothing into the disks: what the guest writes i
 parser:option("--timeout", "End the machine after so long, such as 90 or 5m; the exit code is 124 then.")
   :argname("TIME"):convert(asked.timeout)
 parser:flag("--json", "Print one JSON object: how the machine ended. What the console shows goes to stderr.")
-parser:flag("-q --quiet", "Print nothing but what the console shows, and warnings.")
+parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; the console is shown.")
 parser:option("--log", "Write what the console shows into a file too."):argname "FILE"
 parser:option("--print-cmdline", "Boot nothing, print what would: a command line of qemu or cloud-hypervisor, a --config-file for firecracker.")
   :choices { "qemu", "firecracker", "cloud-hypervisor" }
 parser:option("--initrd-out", "Write the initramfs that was made on the fly into a file."):argname "FILE"
 parser:option("--tap", "With --print-cmdline: the network device of firecracker and cloud-hypervisor."):argname "DEVICE"
-parser:epilog("The exit code is 124 on --timeout, 125 when QEMU cannot run the machine or the kernel gives up, 130 after Ctrl-A x. "
-  .. "Arguments after -- are for QEMU. When run is told to end (SIGTERM, SIGINT, --timeout), the machine is told to stop, "
+parser:epilog("Arguments after -- are for QEMU. When run is told to end (SIGTERM, SIGINT, --timeout), the machine is told to stop, "
   .. "and cut off ten seconds later, or at a second signal.")
+cli.exits(parser, {
+  { "N", "what the image's program ended with; 128 and the number of the signal that killed it" },
+  { "124", "the time of --timeout was over" },
+  { "125", "QEMU could not run the machine, its kernel gave up, or the program could not start" },
+  { "130", "the machine was told to stop by SIGINT, or cut off by Ctrl-A x" },
+  { "143", "it was told to stop by SIGTERM" },
+})
 
 local own, extra = cli.split { ... }
 local options = cli.parse(parser, own)

@@ -172,35 +172,39 @@ struct options {
 	int script; /* index of the script in argv; argc when there is none */
 };
 
-static void print_usage(FILE *out)
+static void print_usage(void)
 {
-	fprintf(out,
-		"usage: %s [options] [script | recipe [args]]\n"
-		"Available options are:\n"
-		"  -e stat   execute string 'stat'\n"
-		"  -i        enter interactive mode after executing 'script'\n"
-		"  -l mod    require library 'mod' into global 'mod'\n"
-		"  -l g=mod  require library 'mod' into global 'g'\n"
-		"  -v        show Lua's version information\n"
-		"  -E        ignore environment variables\n"
-		"  -W        turn warnings on\n"
-		"  -h        show this help and exit (also --help)\n"
-		"  --version show the version of banger-lua and exit\n"
-		"  --debug-on-error\n"
-		"            look around at an error that nobody catches (so does -i)\n"
-		"  --        stop handling options\n"
-		"  -         stop handling options and execute stdin\n"
-		"A script is a file. Any other name is a recipe: try '%s pull --help'.\n",
+	printf("usage: %s [options] [script | recipe [args]]\n"
+	       "Available options are:\n"
+	       "  -e stat   execute string 'stat'\n"
+	       "  -i        enter interactive mode after executing 'script'\n"
+	       "  -l mod    require library 'mod' into global 'mod'\n"
+	       "  -l g=mod  require library 'mod' into global 'g'\n"
+	       "  -v        show Lua's version information\n"
+	       "  -E        ignore environment variables\n"
+	       "  -W        turn warnings on\n"
+	       "  -h        show this help and exit (also --help)\n"
+	       "  --version show the version of banger-lua and exit\n"
+	       "  --debug-on-error\n"
+	       "            look around at an error that nobody catches (so does -i)\n"
+	       "  --        stop handling options\n"
+	       "  -         stop handling options and execute stdin\n"
+	       "A script is a file. Any other name is a recipe: try '%s pull --help'.\n",
 		progname, progname);
 }
 
 static int refuse_option(const char *option)
 {
-	const char *format = strchr("el", option[1]) ? "%s: '%s' needs argument\n"
-						     : "%s: unrecognized option '%s'\n";
+	cleanup(cleanup_free) char *message = NULL;
+	const char *format =
+		strchr("el", option[1])
+			? "'%s' needs argument (see --help)"
+			: "unrecognized option '%s'; a recipe's options come after its name "
+			  "(see --help)";
 
-	fprintf(stderr, format, progname, option);
-	print_usage(stderr);
+	if (asprintf(&message, format, option) < 0)
+		message = NULL;
+	print_message(progname, message ? message : "not enough memory", "");
 	return -1;
 }
 
@@ -504,7 +508,7 @@ static int answer_question(lua_State *L, enum question question)
 	int status;
 
 	if (question == HELP)
-		print_usage(stdout);
+		print_usage();
 	lua_getglobal(L, "require");
 	lua_pushliteral(L, "banger.commands");
 	status = main_call(L, 1, 1);

@@ -49,21 +49,78 @@ end
 
 local HELP_WIDTH = 100
 
+---Say what a recipe ends with besides what all end with: help and the manual page show it.
+---@param parser table # of argparse
+---@param rows string[][] # an exit status, and when
+---@example
+---```lua
+---cli.exits(parser, { { "1", "they differ" } })
+---```
+function M.exits(parser, rows)
+  parser._exits = rows
+  local get_help = parser.get_help
+  function parser:get_help()
+    local lines = { get_help(self), "", "Exit status:" }
+    for _, row in ipairs(rows) do
+      lines[#lines + 1] = ("   %-6s %s"):format(row[1], row[2])
+    end
+    return table.concat(lines, "\n")
+  end
+end
+
 -- What every recipe has.
 local function add_common(parser)
   parser:help_max_width(HELP_WIDTH)
+  local both = {}
   if not has_option(parser, "--log-level") then
-    parser:option("--log-level", "What is said on stderr: only errors, warnings too, what is done too (info; the default, "
+    both[1] = parser:option("--log-level", "What is said on stderr: only errors, warnings too, what is done too (info; the default, "
       .. "or $BANGER_LOG), or requests too (debug)."):choices(log.LEVELS)
   end
   if not has_option(parser, "-v") and not has_option(parser, "--verbose") then
-    parser:flag("-v --verbose", "The same as --log-level debug.")
+    both[#both + 1] = parser:flag("-v --verbose", "The same as --log-level debug.")
   end
+  parser:mutex(table.unpack(both))
 end
 
 -- argparse's messages, in one line.
 local function one_line(message)
   return (message:gsub("%s*\n%s*", "; "):gsub("; Did you mean", "; did you mean"))
+end
+
+-- Values that are names of something; none has an empty one, which an unset variable of a
+-- shell becomes.
+local NAMES = {
+  FILE = true, DIR = true, SOCKET = true, HOST = true, GUEST = true, RECIPE = true, PATH = true, ITEM = true, COMMAND = true,
+  USER = true,
+}
+
+local function has_empty(value)
+  if type(value) ~= "table" then
+    return value == ""
+  end
+  for _, item in ipairs(value) do
+    if has_empty(item) then
+      return true
+    end
+  end
+  return false
+end
+
+local function refuse_empty(parser, options)
+  for _, argument in ipairs(parser._arguments) do
+    if has_empty(options[argument:_get_default_target()]) then
+      parser:error(("argument '%s' is empty"):format(argument._name))
+    end
+  end
+  for _, option in ipairs(parser._options) do
+    local takes = option._maxargs > 0 and option:_get_argname(1)
+    if NAMES[takes] and has_empty(options[option:_get_default_target()]) then
+      parser:error(("option '%s' is given an empty %s"):format(option._name, takes))
+    end
+  end
+  for _, command in ipairs(parser._commands) do
+    refuse_empty(command, options)
+  end
 end
 
 ---Parse a recipe's arguments. `--help` prints the help and exits 0. Besides the recipe's own
@@ -86,6 +143,7 @@ function M.parse(parser, args)
     core.error("usage", ("%s (see --help)"):format(one_line(message)))
   end
   local options = parser:parse(args)
+  refuse_empty(parser, options)
   log.set(options.log_level or options.verbose and "debug" or options.quiet and "warn" or nil)
   return options
 end
@@ -145,6 +203,17 @@ function M.number(option, least, most)
 end
 
 local seconds = { [""] = 1, s = 1, m = 60, h = 3600, d = 86400, w = 7 * 86400 }
+
+---A converter for argparse: the file to make, which cannot be stdout.
+---@param text string
+---@return string?
+---@return string? message
+function M.output(text)
+  if text == "-" then
+    return nil, "the image cannot go to stdout: name a file (./- is one of that name)"
+  end
+  return text
+end
 
 ---A converter for argparse: a time span such as 30d to seconds.
 ---@param option string # its name, for messages

@@ -165,8 +165,8 @@ function M.open(target, options)
     banger.error("usage", ("%s is an ext4 image, which has no layers; name the reference it was made of"):format(target))
   end
   local image = banger.open(target)
-  if image:df().needs_recovery and not options.quiet then
-    cli.note("%s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it", target)
+  if image:df().needs_recovery then
+    cli.warn("%s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it", target)
   end
   return image
 end
@@ -287,7 +287,7 @@ end
 ---```
 function M.options(parser, leave_out)
   parser:flag("--json", "Print JSON.")
-  parser:flag("-q --quiet", "Say nothing on stderr but errors.")
+  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors.")
   if not (leave_out and leave_out.layer) then
     parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest.")
       :argname("N"):convert(cli.number("--layer", 1))

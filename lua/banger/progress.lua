@@ -18,6 +18,8 @@ Progress.__index = Progress
 local function decide(mode)
   if mode ~= "auto" then
     return mode
+  elseif not log.shows "info" then
+    return "none"
   end
   return host.isatty(STDERR) and os.getenv "TERM" ~= "dumb" and "tty" or "plain"
 end

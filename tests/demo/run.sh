@@ -13,17 +13,18 @@ if [ -z "$ref" ]; then
 	sh "$(dirname "$0")/make-image.sh" "$build/demo-image"
 	ref=oci:$build/demo-image:latest
 fi
-echo "\$ $banger recipes/pull.lua $ref $build/demo.ext4"
-"$banger" recipes/pull.lua "$ref" "$build/demo.ext4"
+echo "\$ $banger pull $ref $build/demo.ext4"
+"$banger" pull "$ref" "$build/demo.ext4"
 echo
 echo "\$ e2fsck -fn $build/demo.ext4"
 e2fsck -fn "$build/demo.ext4"
 cat <<END
 
 $build/demo.ext4 is a root filesystem. What to do next:
-  look inside    debugfs -R 'ls -l /' $build/demo.ext4
-  mount it       mount -o loop,ro $build/demo.ext4 /mnt     (as root)
-  boot it        qemu-system-$(uname -m) -kernel KERNEL -append 'root=/dev/vda' \\
-                   -drive file=$build/demo.ext4,if=virtio,format=raw
+  look inside    $banger ls -l $build/demo.ext4 /
+                 $banger report $build/demo.ext4 -o $build/demo.html
+  will it boot?  $banger check $build/demo.ext4
+  boot it        $banger run $build/demo.ext4          (with QEMU and a kernel; Ctrl-A x ends it)
   another image  make demo REF=alpine         (or oci:PATH:TAG)
+  install it     sudo make install
 END

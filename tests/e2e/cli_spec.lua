@@ -214,6 +214,19 @@ describe("the manual pages", function()
     assert.matches('banger%-lua%.1: "banger%-lua %- turns container images into ext4 root file systems that boot"', pages)
   end)
 
+  it("and help say what a recipe ends with besides what all do", function()
+    local told = { run = "124 125 130 143", exec = "4 125 126 127", check = "0 1", diff = "0 1", layers = "1" }
+    for name, codes in pairs(told) do
+      local page = run(("mandoc -T ascii -O width=100 $SHARE/man/man1/banger-lua-%s.1 | sed 's/.\x08//g'"):format(name)).out
+      page = page:match "\nEXIT STATUS\n(.-)\nSEE ALSO"
+      local help = run(("banger-lua %s --help"):format(name)).out:match "\nExit status:\n(.*)$"
+      for code in codes:gmatch "%d+" do
+        assert.matches("\n       " .. code .. "%f[%D]", page)
+        assert.matches("\n   " .. code .. " ", "\n" .. help)
+      end
+    end
+  end)
+
   it("have SOURCE_DATE_EPOCH's day, or none", function()
     assert.matches('^%.TH BANGER\\%-LUA 1 "2023%-11%-14" "banger%-lua 0%.1%.0"', sh.read_file(share .. "/man/man1/banger-lua.1"))
     assert.matches('^%.TH BANGER\\%-LUA\\%-PULL 1 "" "banger%-lua 0%.1%.0"', run "banger-lua help --man pull".out)
@@ -363,6 +376,23 @@ describe("every recipe", function()
     assert.equal(19, #commands.built_in())
   end)
 
+  it("means the same by -q", function()
+    for _, one in ipairs(all) do
+      local help = run("banger-lua " .. one.words .. " --help").out
+      if one.set["--quiet"] then
+        assert.matches("\n +%-q, %-%-quiet[^\n]- Say nothing on stderr but warnings and errors[.;]", (help:gsub("\n {20,}", " ")))
+      end
+    end
+  end)
+
+  it("shows no progress where only errors or warnings are said", function()
+    for _, level in ipairs { "error", "warn" } do
+      assert.same({ code = 0, out = "/app\n", err = "" },
+        run("banger-lua pull --json --log-level " .. level .. " oci:layout:app l.ext4 >/dev/null && echo /app"))
+    end
+    assert.matches("^layer 1/1 ", run "banger-lua pull --json --log-level warn --progress plain oci:layout:app l.ext4".err)
+  end)
+
   for _, command in ipairs {
     "pull --json oci:layout:app j.ext4", "pull --json --dry-run oci:layout:app j.ext4", "check --json a.ext4", "cache list --json",
     "cache verify --json", "cache prune --json", "recipes --json", "recipes --json slim", "recipes --json --keys", "ls --json a.ext4",
@@ -446,6 +476,20 @@ local WRONG = {
   { "pull oci:layout:app dir", 1, "output dir is a directory; name a file in it" },
   { "pull oci:layout:app nowhere/x.ext4", 1, "cannot write output nowhere/x.ext4: No such file or directory" },
   { "pull oci:layout:app /dev/full", 1, "output /dev/full is not a regular file" },
+  { "pull oci:layout:app -", 1, "the image cannot go to stdout: name a file (./- is one of that name) (see --help)" },
+  { "pull oci:layout:app ''", 1, "argument 'out' is empty (see --help)" },
+  { "pull '' x.ext4", 1, "argument 'ref' is empty (see --help)" },
+  { "pull --cache-dir '' oci:layout:app x.ext4", 1, "option '--cache-dir' is given an empty DIR (see --help)" },
+  { "pull --recipe '' oci:layout:app x.ext4", 1, "option '--recipe' is given an empty RECIPE (see --help)" },
+  { "pull -v --log-level info oci:layout:app x.ext4", 1, "option '--log-level' can not be used together with option '-v' (see --help)" },
+  { "-q pull oci:layout:app x.ext4", 1, "unrecognized option '-q'; a recipe's options come after its name (see --help)" },
+  { "run ''", 1, "argument 'image' is empty (see --help)" },
+  { "check ''", 1, "argument 'image' is empty (see --help)" },
+  { "cat a.ext4 ''", 1, "argument 'path' is empty (see --help)" },
+  { "extract a.ext4 /etc ''", 1, "argument 'dest' is empty (see --help)" },
+  { "report oci:layout:app -o ''", 1, "option '-o' is given an empty FILE (see --help)" },
+  { "exec --put '' /x unix:x", 1, "option '--put' is given an empty HOST (see --help)" },
+  { "cache --cache-dir '' list", 1, "option '--cache-dir' is given an empty DIR (see --help)" },
   { "run", 1, "missing argument 'image' (see --help)" },
   { "run nowhere.ext4", 2, "open nowhere.ext4: No such file or directory" },
   { "run text", 1, "text: not an ext4 image: it has only 5 bytes" },

@@ -145,7 +145,9 @@ describe("the log", function()
     assert.equal(warning, run "BANGER_LOG=debug banger talk.lua --quiet".err)
     assert.equal(note .. warning .. debug, run "banger talk.lua -q -v".err)
     assert.equal(note .. warning .. debug, run "BANGER_LOG=debug banger talk.lua".err)
-    assert.equal("", run "banger talk.lua -v --log-level error".err)
+    assert.equal("", run "banger talk.lua --log-level error".err)
+    assert.same({ out = "", code = 1, err = "banger-lua: option '--log-level' can not be used together with option '-v' (see --help)\n" },
+      run "banger talk.lua -v --log-level error")
   end)
 end)
 

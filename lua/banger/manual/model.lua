@@ -31,6 +31,7 @@ local M = {}
 ---@field options banger.manual.option[]
 ---@field arguments banger.manual.argument[]
 ---@field commands banger.manual.command[]
+---@field exits? string[][] # what it ends with, and when, besides what all do
 
 -- What a value is, is said by its name: that of an option's value (argname), or of an argument.
 local KINDS = {
@@ -136,6 +137,7 @@ function M.of(parser, name)
     usage = (parser:get_usage():gsub("^Usage: ", "")),
     description = parser._description or "",
     epilog = parser._epilog,
+    exits = parser._exits,
     options = options_of(parser),
     arguments = arguments_of(parser),
     commands = commands,

@@ -104,10 +104,13 @@ local EXIT = {
   { "130", "interrupted" },
 }
 
-local function exit_status()
+-- A recipe's own come first.
+local function exit_status(own)
   local lines = {}
-  for i, row in ipairs(EXIT) do
-    lines[i] = tagged(bold(row[1]), row[2])
+  for _, rows in ipairs { own or {}, EXIT } do
+    for _, row in ipairs(rows) do
+      lines[#lines + 1] = tagged(bold(row[1]), row[2] .. ".")
+    end
   end
   return table.concat(lines, "\n")
 end
@@ -162,7 +165,7 @@ function M.of_command(command, about)
     parts[#parts + 1] = section("COMMANDS", commands_of(command))
   end
   parts[#parts + 1] = section("OPTIONS", options_of(command))
-  parts[#parts + 1] = section("EXIT STATUS", exit_status())
+  parts[#parts + 1] = section("EXIT STATUS", exit_status(command.exits))
   parts[#parts + 1] = section("SEE ALSO", "\\fBbanger\\-lua\\fR(1)")
   return table.concat(parts)
 end
