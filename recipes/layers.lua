@@ -44,8 +44,9 @@ parser:option("--max-wasted", "Exit with 1 when more is wasted: bytes such as 10
   :argname("SIZE|PERCENT"):convert(most_wasted)
 parser:option("--min-efficiency", "Exit with 1 when the score is less, such as 0.95."):argname("SCORE"):convert(least_efficiency)
 inspect.options(parser, { layer = true })
-parser:epilog("Wasted are bytes that one layer brings and a later one replaces or removes. The score is dive's: for each path the least "
-  .. "bytes that a layer has under it (0 where one removes it) to all of them. Directories that a layer only lists again are no change.")
+parser:epilog("Wasted are bytes that one layer brings and a later one replaces or removes. The score is as dive's: for each path the least "
+  .. "bytes that a layer has under it (0 where one removes it, be it with its directory, which dive does not count) to all of them. "
+  .. "Directories that a layer only lists again are no change.")
 cli.exits(parser, { { "1", "more is wasted, or the score is less, than is allowed; or the command line is wrong" } })
 local options = cli.parse(parser, { ... })
 

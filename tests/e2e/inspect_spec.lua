@@ -7,6 +7,7 @@ local engine = require "support.engine"
 local json = require "support.json"
 local need = require "support.need"
 local oci = require "support.oci"
+local random_layers = require "support.random_layers"
 local registry = require "support.registry"
 local sh = require "support.sh"
 local tar = require "support.tar"
@@ -711,6 +712,40 @@ describe("layers", function()
     local got = out("layers", "--files", "--worst", "1", ref):gsub(" +", " ")
     assert.matches("\n %- 1%.0 MiB /big\n %+ 0 B /dangling\n %+ 0 B /empty\n ~ 12 B /etc/app%.conf\n %+ 0 B /etc/self\n", got)
     assert.matches(" /big %(layers 1, 2%)\n$", got)
+  end)
+
+  it("comes to the sums that the tars come to", function()
+    local reason = need.program "python3"
+    if reason then return pending(reason) end
+    for seed = 1, 8 do
+      local random, lists = random_layers.random(seed), {}
+      for i = 1, 6 do
+        local entries = { tar.dir "a/", tar.dir "b/", tar.dir "b/c/" }
+        local dirs = random:shuffle { "", "a/", "b/", "b/c/" }
+        if i > 1 and random:chance(30) then entries[#entries + 1] = tar.file(dirs[1] ~= "" and dirs[1] .. ".wh..wh..opq" or ".wh.a", "") end
+        for _, dir in ipairs(dirs) do
+          for name = 1, 6 do
+            if random:chance(40) then
+              entries[#entries + 1] = tar.file(dir .. name, bytes(random:upto(9000) - 1))
+            elseif i > 1 and random:chance(15) then
+              entries[#entries + 1] = tar.file(dir .. ".wh." .. name, "")
+            end
+          end
+        end
+        lists[i] = { tar = tar.archive(entries) }
+      end
+      local dir = scratch:fresh()
+      oci.write(dir, { layers = lists })
+      local want = cjson.decode(sh.check(sh.line("python3", "tests/support/layer_sums.py", dir)))
+      local got = object("layers", "--json", "--worst", "1000", "oci:" .. dir)
+      local brought, lost, wasted = {}, {}, {}
+      for i, layer in ipairs(got.layers) do brought[i], lost[i] = layer.bytes, layer.wasted end
+      for i, waste in ipairs(got.wasted) do wasted[i] = { waste.path, waste.bytes } end
+      assert.same({ want.bytes, want.final, want.brought, want.lost }, { got.bytes, got.final_bytes, brought, lost })
+      assert.same(want.wasted, wasted)
+      assert.is_true(#wasted > 10)
+      assert.near(want.efficiency, got.efficiency, 1e-6)
+    end
   end)
 
   it("fails on demand", function()
