@@ -28,6 +28,6 @@ local list = {}
 trees.each(tree, path, options, function(entry)
   local object = { type = entry.type, size = entry.size, depth = entry.depth }
   text.put(object, "path", entry.path)
-  list[#list + 1] = object
+  list[#list + 1] = json.encode(object) -- a text takes less than a table
 end)
-cli.write(json.encode(list), "\n")
+cli.write("[", table.concat(list, ","), "]\n")

@@ -30,7 +30,9 @@ end
 ---Raises `usage` for a file that is neither, `not_found` for one that is not there, `io`.
 function M.kind(target)
   local found = banger.host.stat(target)
-  if found and found.type ~= "dir" then
+  if found and found.type ~= "dir" and found.type ~= "file" then
+    banger.error("usage", ("%s is no ext4 image, for it is no regular file"):format(target)) -- a pipe would be waited for
+  elseif found and found.type == "file" then
     if is_ext4(target) then
       return "image"
     elseif not io.open(target, "rb") then

@@ -274,6 +274,11 @@ describe("find", function()
     assert.equal(gnu_ls, sh.check("LC_ALL=C sort -k 8 " .. ours_path))
   end)
 
+  it("knows names whatever their case, and short options together", function()
+    assert.equal("/etc/app.conf\n", out("find", image, "-iname", "APP.C*"))
+    assert.equal("/etc/app.conf\0", out("find", image, "-q0", "-name", "app.conf"))
+  end)
+
   it("ends paths with a zero byte on demand", function()
     assert.equal("/bin/su\0", find(image, "-name", "su", "-print0"))
     assert.equal("/bin/su\0", find(image, "-0", "--name=su"))
@@ -292,6 +297,11 @@ describe("find", function()
       local option, value = words:match "^(%S+) (%S+)$"
       fails(1, message, "find", image, option, value)
     end
+    local known = "-gid, -group, -iname, -links, -maxdepth, -name, -newer, -path, -perm, -size, -type, -uid, -user, -xattr, -empty"
+    for _, word in ipairs { "-not", "-mtime", "-prune", "-qx" } do
+      fails(1, ("%s is no condition here; there are %s (see --help)"):format(word, known), "find", image, word, "3")
+    end
+    fails(1, "-name needs a value (see --help)", "find", image, "-name")
     fails(2, ("%s has no user 'nobody'"):format(image), "find", image, "-user", "nobody")
     fails(2, ("%s has no group 'wheel'"):format(image), "find", image, "-group", "wheel")
     fails(2, "/absent: not in " .. image, "find", image, "/absent")
@@ -1136,6 +1146,8 @@ end)
 
 describe("a target", function()
   it("is told apart, and what is none is named", function()
+    sh.check("mkfifo " .. scratch:path "pipe")
+    fails(1, scratch:path "pipe" .. " is no ext4 image, for it is no regular file", "ls", scratch:path "pipe")
     local file, dir = scratch:path "file", scratch:mkdir "dir"
     sh.write_file(file, "no image")
     for _, name in ipairs { "ls", "df", "tree", "find", "inspect" } do

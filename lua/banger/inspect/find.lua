@@ -10,6 +10,7 @@ local M = {}
 
 ---@class banger.inspect.conditions # all must hold; numbers may be written as numbers
 ---@field name? string # the name fits a pattern: *, ?, [a-z]
+---@field iname? string # the same, whatever the case of its letters
 ---@field path? string # the whole path fits a pattern
 ---@field type? string # f, d, l, c, b, p or s, several with commas; or as in `banger.stat`
 ---@field size? integer|string # bytes, such as 100, "+10M" for more than, "-1K" for less than that
@@ -80,6 +81,13 @@ local function perm_test(given)
   end
 end
 
+local function any_case(pattern)
+  local fits = glob.compile(pattern:lower())
+  return function(name)
+    return fits(name:lower())
+  end
+end
+
 local function text_itself(given)
   return given
 end
@@ -87,7 +95,8 @@ end
 ---What each condition becomes: what `find.each` takes, or nil and a message.
 ---@type table<string, fun(given: string): any, string?>
 M.conditions = {
-  name = glob.compile, path = glob.compile, xattr = glob.compile, type = types, size = size_test, perm = perm_test, uid = number_test,
+  name = glob.compile, iname = any_case, path = glob.compile, xattr = glob.compile,
+  type = types, size = size_test, perm = perm_test, uid = number_test,
   gid = number_test, links = number_test, maxdepth = cli.number(nil, 0), user = text_itself, group = text_itself, newer = text_itself,
 }
 
@@ -128,8 +137,9 @@ local function test_of(tree, wanted)
   local gid = owners and id_of(tree, owners.groups, wanted.group, "group")
   local newer = wanted.newer and inspect.stat(tree, wanted.newer, true)
   return function(path, st)
+    local name = path == "/" and path or path:match ".*/(.*)"
     return (not wanted.type or wanted.type[st.type] or false)
-      and (not wanted.name or wanted.name(path == "/" and path or path:match ".*/(.*)"))
+      and (not wanted.name or wanted.name(name)) and (not wanted.iname or wanted.iname(name))
       and (not wanted.path or wanted.path(path))
       and (not wanted.size or st.type == "file" and wanted.size(st.size))
       and (not uid or st.uid == uid) and (not gid or st.gid == gid)
