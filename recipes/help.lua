@@ -8,6 +8,7 @@ local cli = require "banger.cli"
 local commands = require "banger.commands"
 local json = require "banger.json"
 local manual = require "banger.manual"
+local output = require "banger.output"
 
 local parser = argparse("banger-lua help", "Show help of a recipe, manual pages, and completions for shells.")
 parser:argument("command", "A recipe; without one, all are listed."):args "?"
@@ -26,23 +27,14 @@ local function names()
   end
 end
 
-local function write_file(path, content)
-  local file, message = io.open(path, "wb")
-  local ok = file
-  if file then
-    ok, message = file:write(content)
-    ok = file:close() and ok
-  end
-  if not ok then
-    banger.error("io", ("--output: %s"):format(message))
-  end
-end
-
 local function write_all(dir)
   for _, file in ipairs(manual.files()) do
     local path = ("%s/%s"):format(dir, file.path)
-    banger.host.run { "mkdir", "-p", path:match "^(.*)/" }
-    write_file(path, file.content)
+    local made = banger.host.run { "mkdir", "-p", path:match "^(.*)/" }
+    if made.status ~= 0 then
+      banger.error("io", ("--output: %s"):format(made.err:gsub("%s*$", "")))
+    end
+    output.write(path, file.content)
   end
 end
 

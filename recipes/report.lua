@@ -10,7 +10,7 @@ local banger = require "banger"
 local cli = require "banger.cli"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
-local models = require "banger.html.model"
+local outputs = require "banger.output"
 local report = require "banger.inspect.report"
 local report_html = require "banger.report_html"
 local size = require "banger.size"
@@ -31,7 +31,7 @@ elseif output == "-" and options.json then
   banger.error("usage", "-o - and --json would both be on stdout: name a file")
 end
 if output and output ~= "-" then
-  models.check_output(output)
+  report.check_output(output)
 end
 
 -- 2. What is known of the image.
@@ -46,6 +46,6 @@ if output == "-" then
   cli.write(report_html.page(model))
 elseif output then
   local page = report_html.page(model)
-  models.write(output, page)
+  outputs.write(output, page)
   cli.note("%s: %s", output, size.format(#page))
 end

@@ -13,6 +13,7 @@ local images = require "banger.machine.image"
 local initramfs = require "banger.machine.initramfs"
 local json = require "banger.json"
 local kernels = require "banger.machine.kernel"
+local output = require "banger.output"
 local asked = require "banger.machine.options"
 local plan = require "banger.machine.plan"
 local qemu = require "banger.machine.qemu"
@@ -83,7 +84,7 @@ end
 -- 2. Give a kernel whose drivers are modules those, in an initramfs of banger-init.
 local archive = not options.initrd and initramfs.build(kernel, plan.bus(monitor, kind), arch) or nil
 if options.initrd_out then
-  plan.write(options.initrd_out, archive or banger.error("usage", "--initrd-out: no initramfs is made for this kernel"))
+  output.write(options.initrd_out, archive or banger.error("usage", "--initrd-out: no initramfs is made for this kernel"))
 end
 local advice = not options.initrd and not archive and kernels.advice(kernel)
 if advice then

@@ -2,6 +2,7 @@
 local core = require "banger.core"
 local guest = require "banger.guest"
 local log = require "banger.log"
+local output = require "banger.output"
 local schema = require "banger.image_recipe.schema"
 local size = require "banger.size"
 local sorted = require "banger.sorted"
@@ -418,8 +419,6 @@ function M.check(value, message)
   return value
 end
 
-local ENOSPC = 28
-
 ---Write results to stdout, and make sure that they arrived.
 ---@param ... string
 ---@example
@@ -428,13 +427,8 @@ local ENOSPC = 28
 ---```
 ---Raises `io`, `no_space`.
 function M.write(...)
-  local ok, message, number = io.stdout:write(...)
-  if ok then
-    ok, message, number = io.stdout:flush()
-  end
-  if not ok then
-    core.error(number == ENOSPC and "no_space" or "io", "write to stdout: " .. message)
-  end
+  output.check("to stdout", io.stdout:write(...))
+  output.check("to stdout", io.stdout:flush())
 end
 
 ---Say something to people, on stderr; `-q` silences it.

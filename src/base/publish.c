@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 
 /* The directory part of a path, "." when it has none. */
 static char *dir_of(const char *path)
@@ -197,6 +198,17 @@ int publish_rename(const char *from, const char *to, struct err *err)
 	if (rename(from, to) < 0)
 		return err_errno(err, errno, "rename %s to %s", from, to);
 	return sync_dir(to, err);
+}
+
+int publish_bytes(const char *target, const void *data, size_t len, struct err *err)
+{
+	cleanup(publish_close) struct publish pub;
+
+	if (publish_open(&pub, target, err) < 0)
+		return -1;
+	if (fd_write_all(pub.fd, data, len) < 0)
+		return err_errno(err, errno, "write %s", target);
+	return publish_commit(&pub, target, err);
 }
 
 void publish_close(struct publish *pub)

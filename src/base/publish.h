@@ -4,6 +4,8 @@
 #ifndef BANGER_BASE_PUBLISH_H
 #define BANGER_BASE_PUBLISH_H
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 struct publish {
@@ -26,6 +28,9 @@ int publish_check(const struct publish *pub, const char *target, struct err *err
  * on the same file system), then fsync the directory. The descriptor stays
  * open. After a failure the file is as it was and publish_close drops it. */
 int publish_commit(struct publish *pub, const char *target, struct err *err);
+
+/* The three in one: a file of these bytes. */
+int publish_bytes(const char *target, const void *data, size_t len, struct err *err);
 
 /* Give a whole file that has a name another one: fsync, rename, fsync the directory. A
  * link of that name is replaced, not followed. */

@@ -194,6 +194,19 @@ static int host_rename(lua_State *L)
 	return 0;
 }
 
+/* publish(path, content): a file that appears whole or not at all */
+static int host_publish(lua_State *L)
+{
+	const char *path = bind_check_path(L, 1);
+	size_t len;
+	const char *content = luaL_checklstring(L, 2, &len);
+	struct err err;
+
+	if (publish_bytes(path, content, len, &err) < 0)
+		return bind_raise(L, &err);
+	return 0;
+}
+
 /* sha256(string): "sha256:<hex>" */
 static int host_sha256(lua_State *L)
 {
@@ -444,6 +457,7 @@ void bind_host(lua_State *L)
 		{"stat", host_stat},
 		{"lstat", host_lstat},
 		{"realpath", host_realpath},
+		{"publish", host_publish},
 		{"rename", host_rename},
 		{"sha256", host_sha256},
 		{"read_file", host_read_file},

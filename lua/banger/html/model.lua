@@ -1,7 +1,5 @@
 ---What a report tells of an image, from what is known of it: a reference whose layers were
 ---looked at, or a finished ext4 image.
-local core = require "banger.core"
-local host_files = require "banger.files"
 local sections = require "banger.html.sections"
 local size = require "banger.size"
 local text = require "banger.html.text"
@@ -247,66 +245,6 @@ function M.image(file, tree)
     noun = "directory", groups = groups, group_of = group_of, files = files, wasted = {}, wasted_bytes = 0,
     plan = record and record_plan(record) or nil, about = { space_facts(file.superblock, df), record and origin_facts(record) },
   }
-end
-
--- What a page begins with: see report_html.
-local BEGINNING = "<!doctype html>"
-
-local function begins_as_page(path)
-  local file <close> = io.open(path, "rb")
-  local bytes = file and file:read(#BEGINNING)
-  return bytes == nil or bytes == BEGINNING
-end
-
----Refuse a name that no page should be written to: an older page may be replaced, an image may not.
----@param path string
----@example
----```lua
----model.check_output "report.html"
----```
----Raises `usage`, `not_found`.
-function M.check_output(path)
-  local there, dir = core.host.stat(path), path:match "^(.+)/[^/]*$" or path:find "^/" and "/" or "."
-  if there and there.type == "dir" then
-    core.error("usage", ("%s is a directory: name a file in it"):format(path))
-  elseif there and there.type == "file" and not begins_as_page(path) then
-    core.error("usage", ("%s is there and is no page of HTML: name another file, or remove it"):format(path))
-  elseif not there and not core.host.stat(dir) then
-    core.error("not_found", ("%s: there is no directory %s"):format(path, dir))
-  end
-end
-
-local function write_into(file, path, content)
-  host_files.check_written(path, file:write(content))
-  host_files.check_written(path, file:close())
-end
-
----Write a whole file, or nothing: it gets its name when it is complete. What is no file, such as a
----pipe, is written as it goes.
----@param path string
----@param content string
----@example
----```lua
----model.write("report.html", page)
----```
----Raises `io`, `no_space`, `not_found`.
-function M.write(path, content)
-  local found = core.host.stat(path)
-  if found and found.type ~= "file" then
-    return write_into(host_files.create(path), path, content)
-  end
-  path = found and core.host.realpath(path) or path
-  local dir = core.host.make_temp_dir(path .. ".")
-  local temporary = dir .. "/page"
-  local ok, message = pcall(function()
-    write_into(host_files.create(temporary, path), path, content)
-    core.host.rename(temporary, path)
-  end)
-  os.remove(temporary)
-  os.remove(dir)
-  if not ok then
-    error(message, 0)
-  end
 end
 
 return M

@@ -1,8 +1,8 @@
 ---Editing a file inside a finished image or a rootfs: by a function, or with the user's editor
 ---on a copy.
 local banger = require "banger"
-local files = require "banger.files"
 local inspect = require "banger.inspect"
+local output = require "banger.output"
 local text = require "banger.inspect.text"
 
 local M = {}
@@ -56,9 +56,7 @@ local function copy_name(path)
 end
 
 local function write_private(path, content)
-  local file <close> = files.create(path)
-  files.check_written(path, file:write(content))
-  files.check_written(path, file:close())
+  output.write(path, content)
   host.set_attributes(path, { mode = tonumber("600", 8) })
 end
 

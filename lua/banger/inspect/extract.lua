@@ -2,7 +2,7 @@
 ---gets its name when all is in it. So no link of the image is ever followed, and what is
 ---there appears whole or not at all.
 local banger = require "banger"
-local files = require "banger.files"
+local output = require "banger.output"
 local size_text = require "banger.size"
 local sorted = require "banger.sorted"
 local text = require "banger.inspect.text"
@@ -57,9 +57,9 @@ end
 
 -- Holes stay holes, and other blocks of zeros become some, as with `cp --sparse=always`.
 local function write_content(tree, st, path)
-  local file <close> = files.create(path, st.path)
+  local file <close> = output.check(st.path, io.open(path, "wb"))
   local function check(...)
-    files.check_written(st.path, ...)
+    output.check(st.path, ...)
   end
   local written = 0
   local function write_chunk(offset, length)

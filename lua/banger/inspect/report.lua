@@ -6,6 +6,7 @@ local image_file = require "banger.inspect.image_file"
 local image_recipe = require "banger.image_recipe"
 local layers = require "banger.inspect.layers"
 local models = require "banger.html.model"
+local output = require "banger.output"
 local plan = require "banger.plan"
 local reference = require "banger.reference"
 local report_html = require "banger.report_html"
@@ -58,21 +59,48 @@ function M.model(tree, options)
   return model
 end
 
+-- What a page begins with: see report_html.
+local BEGINNING = "<!doctype html>"
+
+local function begins_as_page(path)
+  local file <close> = io.open(path, "rb")
+  local bytes = file and file:read(#BEGINNING)
+  return bytes == nil or bytes == BEGINNING
+end
+
+---Refuse a name that no page should be written to: an older page may be replaced, an image may not.
+---@param path string
+---@example
+---```lua
+---report.check_output "report.html"
+---```
+---Raises `usage`, `not_found`.
+function M.check_output(path)
+  local there, dir = banger.host.stat(path), path:match "^(.+)/[^/]*$" or path:find "^/" and "/" or "."
+  if there and there.type == "dir" then
+    banger.error("usage", ("%s is a directory: name a file in it"):format(path))
+  elseif there and there.type == "file" and not begins_as_page(path) then
+    banger.error("usage", ("%s is there and is no page of HTML: name another file, or remove it"):format(path))
+  elseif not there and not banger.host.stat(dir) then
+    banger.error("not_found", ("%s: there is no directory %s"):format(path, dir))
+  end
+end
+
 ---Write the page about an image.
 ---@param tree banger.image_file|banger.inspect.handle
----@param output string # an older page is replaced, nothing else
+---@param path string # an older page is replaced, nothing else
 ---@param options? banger.inspect.report_options
 ---@return { path: string, size: integer }
 ---@example
 ---```lua
 ---report.write(banger.inspect "nginx", "nginx.html")
 ---```
----Raises `usage` (something else is there), `not_found`, `io`; what `report.model` does.
-function M.write(tree, output, options)
-  models.check_output(output)
+---Raises `usage` (something else is there), `not_found`, `no_space`, `io`; what `report.model` does.
+function M.write(tree, path, options)
+  M.check_output(path)
   local page = report_html.page(M.model(tree, options))
-  models.write(output, page)
-  return { path = output, size = #page }
+  output.write(path, page)
+  return { path = path, size = #page }
 end
 
 return M

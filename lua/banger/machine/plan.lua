@@ -128,22 +128,6 @@ function M.bus(monitor, kind)
   return monitor == "firecracker" and "mmio" or "pci"
 end
 
----Write the initramfs that was asked for.
----@param path string
----@param data string
----Raises `io`.
-function M.write(path, data)
-  local file, message = io.open(path, "wb")
-  local ok = file
-  if file then
-    ok, message = file:write(data)
-    ok = file:close() and ok
-  end
-  if not ok then
-    core.error("io", ("--initrd-out %s: %s"):format(path, message))
-  end
-end
-
 local function disks_of(options)
   local written = not options.snapshot and not options.print_cmdline
   local disks = { M.disk(options.image, "image", written) }

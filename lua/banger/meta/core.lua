@@ -750,6 +750,17 @@ function host.lstat(path) end
 ---```
 function host.realpath(path) end
 
+---Write a file that appears whole or not at all, in place of what has its name: file and name are
+---on the disk afterwards. A link is followed. `banger.output` writes to pipes too.
+---@param path string
+---@param content string
+---@example
+---```lua
+---banger.host.publish("report.html", page)
+---```
+---Raises `usage` (a directory, what is no file), `no_space`, `io`.
+function host.publish(path, content) end
+
 ---Give a whole file its name, in place of what has it: file and name are on the disk
 ---afterwards.
 ---@param from string
