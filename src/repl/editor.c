@@ -19,7 +19,7 @@
 #include "base/interrupt.h"
 #include "repl/history.h"
 
-#define PASTE_MAX ((size_t)4 << 20) /* characters */
+#define PASTE_MAX ((size_t)1 << 20) /* characters */
 #define PASTE_END L"\033[201~"
 
 struct editor {
@@ -277,28 +277,47 @@ static void clean(struct text *text)
 	text->len = out;
 }
 
+/* Read up to the end of what is pasted, which is not in the text. Of what is too much only
+ * the end is kept, which is looked for. */
+static bool read_paste(EditLine *el, struct text *text, bool *too_much)
+{
+	size_t len = wcslen(PASTE_END);
+	wchar_t c;
+
+	do {
+		if (el_wgetc(el, &c) != 1 || !add_character(text, c))
+			return false;
+		if (text->len > PASTE_MAX) {
+			*too_much = true;
+			wmemmove(text->data, text->data + text->len - len, len + 1);
+			text->len = len;
+		}
+	} while (!ends_paste(text));
+	text->len -= len;
+	text->data[text->len] = L'\0';
+	return true;
+}
+
 /* What is pasted goes in as it is: a tab completes nothing, a newline ends nothing. */
 static unsigned char key_paste(EditLine *el, int character)
 {
+	struct editor *editor = editor_of(el);
 	struct text text = {0};
-	unsigned char result = CC_REFRESH;
-	wchar_t c;
+	bool too_much = false;
+	unsigned char result = CC_REFRESH_BEEP;
 
 	(void)character;
-	while (!text.len || !ends_paste(&text)) {
-		if (el_wgetc(el, &c) != 1 || text.len >= PASTE_MAX || !add_character(&text, c)) {
-			result = CC_REFRESH_BEEP;
-			break;
-		}
-	}
-	if (result == CC_REFRESH) {
-		text.data[text.len - wcslen(PASTE_END)] = L'\0';
-		text.len -= wcslen(PASTE_END);
+	if (read_paste(el, &text, &too_much) && !too_much) {
 		clean(&text);
-		if (text.len && el_winsertstr(el, text.data) < 0)
-			result = CC_REFRESH_BEEP;
+		if (!text.len || el_winsertstr(el, text.data) == 0)
+			result = CC_REFRESH;
 	}
 	free(text.data);
+	if (too_much) {
+		fputs("\nwhat was pasted is left out: it is over 1 MiB\n", editor->out);
+		el_set(el, EL_REFRESH);
+		result = CC_NORM;
+	}
 	return result;
 }
 
@@ -479,12 +498,16 @@ void editor_set_complete(struct editor *editor, editor_complete *complete, void 
 	editor->data = data;
 }
 
+/* libedit goes no further than to an entry that it cannot show. */
 void editor_remember(void *data, const char *entry)
 {
 	struct editor *editor = data;
+	locale_t locale = uselocale(editor->locale);
 	HistEvent event;
 
-	history(editor->history, &event, H_ENTER, entry);
+	if (mbstowcs(NULL, entry, 0) != (size_t)-1)
+		history(editor->history, &event, H_ENTER, entry);
+	uselocale(locale);
 }
 
 /* What ended a read that gave no line. */

@@ -1,5 +1,6 @@
 /* Line editing on a terminal, on top of libedit: history, completion by whoever asks
- * for lines, bracketed paste. Text is UTF-8 whatever the process's locale is. */
+ * for lines, bracketed paste. Text is in the characters of the user's locale, UTF-8 where
+ * that is "C"; the process's own stays as it is. */
 #ifndef BANGER_REPL_EDITOR_H
 #define BANGER_REPL_EDITOR_H
 

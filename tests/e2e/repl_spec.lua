@@ -185,24 +185,47 @@ describe("at the prompt", function()
     local t = open("", { env = { HOME = dir } })
     t:enter("1 + 1"):expect "\n2\n>"
     assert.equal("../../dotfiles/lines\n", sh.check("readlink " .. dir .. "/state/banger/history"))
-    assert.equal("5000\n", sh.check("wc -l < " .. dir .. "/dotfiles/lines"))
-    t:enter("2 + 2"):expect "\n4\n>"
-    assert.matches("\n1 %+ 1\n2 %+ 2\n$", sh.read_file(dir .. "/dotfiles/lines"))
-    assert.equal("640 lines\n", sh.check(("cd %s/dotfiles && stat -c '%%a %%n' *"):format(dir)))
-  end)
-
-  it("a history that has grown is cut to its end", function()
-    local dir = home()
-    sh.check(("mkdir -p %s/state/banger && seq -f \"'entry %%g' .. '%s'\" 1 6000 >%s/state/banger/history"):format(dir, ("x"):rep(800), dir))
-    local t = open("", { env = { HOME = dir } })
-    t:press("Up"):expect "'entry 6000' .. "
-    t:press("C-u"):enter("1 + 1"):expect "\n2\n>"
-    assert.equal("5000\n", sh.check("wc -l < " .. dir .. "/state/banger/history"))
-    assert.matches("^'entry 1002' %.%. ", history(t))
+    -- Entries of 819 bytes: what fits in 2 MiB.
+    assert.equal("2561\n", sh.check("wc -l < " .. dir .. "/state/banger/history"))
+    assert.matches("^'entry 3441' %.%. ", history(t))
     assert.matches("\n1 %+ 1\n$", history(t))
     t:enter("2 + 2"):expect "\n4\n>"
     assert.matches("\n1 %+ 1\n2 %+ 2\n$", history(t))
     assert.equal("history\n", sh.check("ls " .. dir .. "/state/banger"))
+  end)
+
+  it("a history that holds what is no text gives the rest", function()
+    local dir = home()
+    sh.check("mkdir -p " .. dir .. "/state/banger")
+    sh.write_file(dir .. "/state/banger/history", "'older' .. 1\n'bad\xff'\n\0\0\0\0'lost'\n'newer' .. 2")
+    local t = open("", { env = { HOME = dir } })
+    t:press("Up"):expect "> 'newer' .. 2"
+    t:press("Up", "Enter"):expect '\n"older1"\n>'
+    t:press "C-d"
+    t:status()
+    t:close()
+    t = open("", { env = { HOME = dir } })
+    t:press("Up", "Enter"):expect '\n"older1"\n>'
+  end)
+
+  it("a history that is no file is none, and nothing waits for it", function()
+    for i, make in ipairs { "ln -s /dev/null", "mkfifo" } do
+      local dir = home()
+      sh.check(("mkdir -p %s/state/banger && %s %s/state/banger/history"):format(dir, make, dir))
+      local t = open("", { env = { HOME = dir } })
+      t:enter("'typed' .. " .. i):expect(('"typed%d"\n>'):format(i))
+      t:press("Up"):expect("'typed' .. " .. i, 2)
+      assert.is_nil(t:screen():find "history")
+      t:close()
+    end
+  end)
+
+  it("what is pasted is too much: nothing of it is run", function()
+    local t = open()
+    t:paste("x = [[\n" .. ("xxxxxxxxxxxxxxx\n"):rep(70000) .. "]]\nprint('r' .. 'un')\n")
+    t:expect "\nwhat was pasted is left out: it is over 1 MiB\n>"
+    t:enter("x, 'here'"):expect '\nnil, "here"\n>'
+    assert.is_nil(t:screen():find "run")
   end)
 
   it("Ctrl-R searches backwards", function()
