@@ -181,7 +181,7 @@ static void print_usage(void)
 	       "  -l mod    require library 'mod' into global 'mod'\n"
 	       "  -l g=mod  require library 'mod' into global 'g'\n"
 	       "  -v        show Lua's version information\n"
-	       "  -E        ignore environment variables\n"
+	       "  -E        ignore environment variables, rc.lua and the user's recipes\n"
 	       "  -W        turn warnings on\n"
 	       "  -h        show this help and exit (also --help)\n"
 	       "  --version show the version of banger-lua and exit\n"

@@ -9,15 +9,26 @@ local function add_dirs(dirs, list)
   end
 end
 
+---A directory of the user's, as the XDG base directory specification has it.
+---@param variable string # counts when it is an absolute path
+---@param default string # below the home
+---@return string? # nil without a home
+---@example
+---```lua
+---recipe.user_dir("XDG_STATE_HOME", ".local/state")
+---```
+function M.user_dir(variable, default)
+  local dir, home = os.getenv(variable), os.getenv "HOME"
+  if dir and dir:sub(1, 1) == "/" then
+    return dir
+  end
+  return home and home ~= "" and home .. "/" .. default or nil
+end
+
 ---Where the user's own settings are: `$XDG_CONFIG_HOME`, else `~/.config`.
 ---@return string? # nil without a home
 function M.config_home()
-  local home = os.getenv "XDG_CONFIG_HOME"
-  if home and home ~= "" then
-    return home
-  end
-  home = os.getenv "HOME"
-  return home and home .. "/.config"
+  return M.user_dir("XDG_CONFIG_HOME", ".config")
 end
 
 ---The directories that are searched, in order.

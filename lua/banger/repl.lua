@@ -28,12 +28,9 @@ local function ignore_environment()
   return debug.getregistry().LUA_NOENV
 end
 
+-- What was typed is kept with -E too, where it is kept without the variable.
 local function history_path()
-  local state = os.getenv "XDG_STATE_HOME"
-  if not state or state:sub(1, 1) ~= "/" then
-    local home = os.getenv "HOME"
-    state = home and home ~= "" and home .. "/.local/state"
-  end
+  local state = recipe.user_dir(not ignore_environment() and "XDG_STATE_HOME" or "", ".local/state")
   return state and state .. "/banger/history"
 end
 

@@ -444,6 +444,16 @@ describe("rc.lua", function()
     t = open("-E", { env = { HOME = dir } })
     t:enter("tostring(from_rc) .. '!'"):expect '\n"nil!"\n>'
     assert.is_nil(t:screen():find "rc is here")
+    -- What was typed is kept all the same, but not where the environment says.
+    assert.equal("from_rc .. '!'\n", history(t))
+    assert.equal("tostring(from_rc) .. '!'\n", sh.read_file(dir .. "/.local/state/banger/history"))
+  end)
+
+  it("is not looked for in the current directory", function()
+    local dir = with_rc "print 'rc is here'"
+    sh.write_file(scratch:path "relative.sh", ("cd %s; XDG_CONFIG_HOME=config exec %s"):format(dir, BANGER))
+    opened = terminal.open(scratch, "sh " .. scratch:path "relative.sh", { env = { HOME = home(), XDG_STATE_HOME = dir } })
+    opened:expect "Ctrl-D leaves\n>"
   end)
 
   it("is read in a debugger too, and changes nothing of the program", function()
