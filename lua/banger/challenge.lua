@@ -169,9 +169,9 @@ end
 local function check_realm(challenge)
   local realm = challenge.params.realm
   if not realm then
-    return nil, "the Bearer challenge has no realm"
+    return nil, "has no realm to ask for a token"
   elseif not is_url(realm) then
-    return nil, ("the Bearer challenge's realm '%s' is no http or https URL"):format(realm)
+    return nil, "has a realm that is no http or https URL without a user"
   end
   return true
 end
@@ -200,7 +200,7 @@ function M.pick(list)
   if basic then
     return basic
   end
-  return nil, message or ("only Bearer and Basic can be answered, not %s"):format(table.concat(others, ", "))
+  return nil, message or ("is none that can be answered: Bearer or Basic, but %s"):format(table.concat(others, ", "))
 end
 
 return M

@@ -188,7 +188,7 @@ function Client:check_realm(realm)
   local secure = self.base:find "^https:"
   local host = realm:match "^%w+://([^/?]+)"
   if secure and not realm:lower():find "^https:" and not (self.options.insecure or is_loopback(host)) then
-    core.error("network", ("%s sends for its tokens to %s, which is not secure"):format(self.options.domain, realm))
+    core.error("network", ("%s sends for its tokens to %s, which is not secure"):format(self.options.domain, log.url(realm)))
   end
 end
 
@@ -197,14 +197,14 @@ function Client:fetch_token(params, scope, found)
   local url, headers, more = token_request(params.realm, params.service, scope, found)
   local answer = self:send(self:prepare(url, headers, more), M.max_token)
   if answer.status == 400 or answer.status == 401 or answer.status == 403 then
-    self:refuse(("%s refuses %s (%d)"):format(params.realm, found and "the credentials" or "to let anyone in", answer.status))
+    self:refuse(("%s refuses %s (%d)"):format(log.url(params.realm), found and "the credentials" or "to let anyone in", answer.status))
   elseif answer.status ~= 200 then
-    core.error("network", ("%s answers %d when asked for a token"):format(params.realm, answer.status))
+    core.error("network", ("%s answers %d when asked for a token"):format(log.url(params.realm), answer.status))
   end
   local object, message = json.decode(answer.body)
   local token = object and (object.token ~= "" and object.token or object.access_token)
   if type(token) ~= "string" or token == "" or token:find "[^\x21-\x7e]" then
-    core.error("network", ("%s gives no token: the answer %s"):format(params.realm, message or "has none in it"))
+    core.error("network", ("%s gives no token: the answer %s"):format(log.url(params.realm), message or "has none in it"))
   end
   return "Bearer " .. token
 end
@@ -327,7 +327,7 @@ function Client:ask(path, rest, options)
       return answer
     elseif answer.elsewhere then
       core.error("auth", ("%s: the registry sends us to %s, which wants credentials that are not for it"):format(
-        self.options.name, answer.url))
+        self.options.name, log.url(answer.url)))
     end
     self:authorize(answer.headers["www-authenticate"], path, self.authorization[path])
     answer = self:ask_once(self.base, path, rest, options)

@@ -119,6 +119,9 @@ local function check_tag(tag)
 end
 
 local function parse_registry(text)
+  if text:find "^[^/]*:[^/]*@[^/]+/" then
+    return nil, "it has a user and password; those come from docker login, podman login or --authfile"
+  end
   local named, hash = text:match "^([^@]*)@(.*)$"
   named = named or text
   -- A colon before the last slash belongs to a port.
@@ -258,7 +261,7 @@ function M.parse(text)
     ref, message = parse(text)
   end
   if not ref then
-    return nil, ("'%s' is no image reference: %s"):format(text, message)
+    return nil, ("'%s' is no image reference: %s"):format((text:gsub("//[^/@]*:[^/@]*@", "//...@")), message)
   end
   return ref
 end

@@ -6,6 +6,7 @@ local core = require "banger.core"
 local credentials = require "banger.credentials"
 local digest = require "banger.digest"
 local json = require "banger.json"
+local log = require "banger.log"
 local manifest = require "banger.manifest"
 local reference = require "banger.reference"
 local registries = require "banger.registries"
@@ -192,9 +193,9 @@ function Registry:refuse(answer)
   elseif answer.status == 403 then
     core.error("auth", ("%s: the registry refuses access%s"):format(name, what))
   elseif is_html(answer) then
-    core.error("network", ("%s answers %d with a web page, which no registry does"):format(answer.url, answer.status))
+    core.error("network", ("%s answers %d with a web page, which no registry does"):format(log.url(answer.url), answer.status))
   end
-  core.error("network", ("%s answers %d%s"):format(answer.url, answer.status, what))
+  core.error("network", ("%s answers %d%s"):format(log.url(answer.url), answer.status, what))
 end
 
 -- Types that say nothing of what a document is.
@@ -206,11 +207,11 @@ local function check_document(answer, is_manifest)
   local kind = (answer.headers["content-type"] or ""):lower():match "^[^;%s]*"
   if is_html(answer) then
     core.error("network", ("%s answers with a web page (%s), which no registry does; is there a portal to log in at?"):format(
-      answer.url, kind == "" and "no type" or kind))
+      log.url(answer.url), kind == "" and "no type" or kind))
   elseif kind:find "docker%.distribution%.manifest%.v1" then
-    core.error("network", ("%s answers with %s: Docker's first manifests are not supported"):format(answer.url, kind))
+    core.error("network", ("%s answers with %s: Docker's first manifests are not supported"):format(log.url(answer.url), kind))
   elseif is_manifest and not general[kind] and not manifest.kind(kind) then
-    core.error("network", ("%s answers with %s, which is no manifest"):format(answer.url, kind))
+    core.error("network", ("%s answers with %s, which is no manifest"):format(log.url(answer.url), kind))
   end
 end
 
@@ -238,7 +239,7 @@ local function fetch_document(at, rest, limit, expected, tries)
       return answer, found
     end
   end
-  return core.error("digest", ("%s: %s expected, its bytes are %s"):format(answer.url, expected, found))
+  return core.error("digest", ("%s: %s expected, its bytes are %s"):format(log.url(answer.url), expected, found))
 end
 
 -- The manifest by tag or digest from the first endpoint that has it. Mirrors that

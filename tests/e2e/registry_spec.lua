@@ -545,6 +545,89 @@ describe("tokens", function()
     assert.equal("", pull({ anonymous = false }, nil, { args = "--no-cache" }, own).err)
   end)
 
+  describe("and other secrets are in no message", function()
+    local SIGNED = "X-Amz-Credential=cr3dential&X-Amz-Signature=s1gnature&sig=s1g&token=t0k"
+    local HIDDEN = { SECRET, IDENTITY, BASIC.auth, ":s3cret", "me:", "cr3dential", "s1gnature", "s1g", "t0k", "pr0xy", "fr4gment" }
+
+    local function assert_hidden(result)
+      for _, secret in ipairs(HIDDEN) do
+        assert.is_nil(result.err:find(secret, 1, true), secret .. " in\n" .. result.err)
+      end
+      return result
+    end
+
+    local function debug_pull(rules, env, settings)
+      return assert_hidden(pull(settings or {}, rules, { args = "--no-cache --log-level debug", env = env }, with(BASIC)))
+    end
+
+    -- Where layers, and what else is asked for, are said to be.
+    local function elsewhere(host, kind)
+      return { { kind = kind, status = 307,
+        headers = { Location = ("http://me:s3cret@%s/v2/x/blobs/sha256:0?%s#fr4gment"):format(host, SIGNED) } } }
+    end
+
+    it("of signed URLs that a redirect leads to", function()
+      for _, kind in ipairs { "blob", "manifest" } do
+        local result = debug_pull(elsewhere(hub.host, kind))
+        assert.is_true(result.code ~= 0)
+        assert.matches("debug: GET http://", result.err)
+      end
+    end)
+
+    it("of those that lead nowhere", function()
+      for _, kind in ipairs { "blob", "manifest", "token" } do
+        local result = debug_pull(elsewhere("127.0.0.1:9", kind))
+        assert.equal(kind == "token" and 0 or NETWORK, result.code, result.err)
+      end
+    end)
+
+    it("of a redirect that works", function()
+      local result = debug_pull { { kind = "blob", redirect = "other", times = 3 } }
+      assert.equal(0, result.code, result.err)
+    end)
+
+    it("of a token server that is asked with a user in its URL", function()
+      local realm = ('Bearer realm="http://me:s3cret@%s/token?key=t0k",service="registry.tests"'):format(tokens.host)
+      local result = debug_pull { { kind = "manifest", status = 401, headers = { ["WWW-Authenticate"] = realm } } }
+      assert.equal(AUTH, result.code, result.err)
+      assert.matches("the registry wants credentials, but its challenge has a realm that is no http or https URL without a user\n", result.err)
+    end)
+
+    it("of a token server that is asked with a key in its URL", function()
+      local realm = ('Bearer realm="http://%s/token?key=t0k",service="registry.tests"'):format(tokens.host)
+      local result = debug_pull { { kind = "manifest", times = 2, status = 401, headers = { ["WWW-Authenticate"] = realm } } }
+      assert.matches("debug: GET http://" .. tokens.host:gsub("%p", "%%%0") .. "/token%?key=%.%.%.&", result.err)
+    end)
+
+    it("of a token server that refuses, whatever it says", function()
+      local result = debug_pull(nil, nil, { users = { ann = "another" }, anonymous = false })
+      assert.equal(AUTH, result.code, result.err)
+    end)
+
+    it("of a proxy", function()
+      for name, env in pairs {
+        ["that is not there"] = "HTTP_PROXY=http://me:pr0xy@127.0.0.1:9 http_proxy=http://me:pr0xy@127.0.0.1:9",
+        ["that is no URL"] = "http_proxy=http://me:pr0xy@:x/",
+      } do
+        tokens:clear()
+        local result = assert_hidden(with(BASIC):pull("registry.invalid/a/b:1",
+          { args = "--no-cache --log-level debug --tls-verify=false", env = env }))
+        assert.is_true(result.code ~= 0, name)
+      end
+      -- One that works and wants a password.
+      local host = proxy.host:gsub(":", ":")
+      proxy:rules(nil)
+      local result = assert_hidden(with(BASIC):pull("registry.invalid/deep/er/eight:v1.2_x-3", { args = "--no-cache -v --tls-verify=false",
+        env = ("http_proxy=http://me:pr0xy@%s"):format(host) }))
+      assert.matches("debug: GET ", result.err)
+    end)
+
+    it("of a reference with a user in it", function()
+      local result = assert_hidden(with(BASIC):pull("docker://me:s3cret@" .. proxy.host .. "/a/b", { args = "-v" }))
+      assert.equal(1, result.code, result.err)
+    end)
+  end)
+
   it("with an identity token, by OAuth2", function()
     -- Docker writes no user, and "auth" of "<token>:" beside it or nothing.
     for _, auth in ipairs { { identitytoken = IDENTITY }, { auth = BASIC.auth, identitytoken = IDENTITY } } do
