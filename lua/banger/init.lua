@@ -91,8 +91,8 @@ function M.mkext4(rootfs, path, options)
 end
 
 ---Look into an image, finished or not: everything of `banger.open`, for references too. Of
----these the layers are fetched, and put on top of each other in an unnamed file, when the first
----of their files is asked for.
+---these the layers are fetched, and put on top of each other in an unnamed file (in $TMPDIR, else
+---/var/tmp: all contents, uncompressed), when the first of their files is asked for.
 ---@param target string # a file of ext4, or an image reference as pull takes them
 ---@param options? banger.inspect_options
 ---@return banger.image_file|banger.inspect.handle

@@ -90,8 +90,6 @@ function M.put(object, name, bytes)
   end
 end
 
-
--- Three letters, of which the last tells a special bit too.
 ---Type and mode, as `ls -l` has them.
 ---@param st banger.stat
 ---@return string # such as "drwxr-xr-x"
