@@ -1,5 +1,6 @@
 ---JSON in, strictly; JSON out, the same bytes for the same value.
 local cjson = require "cjson"
+local text = require "banger.text"
 
 local M = {}
 
@@ -22,11 +23,11 @@ end
 ---Decode a document whose top is an object. Absent and null fields are both nil,
 ---at every depth, so that callers test for one thing. A null in an array stays
 ---`cjson.null`, for arrays must not get shorter unseen.
----@param text string
+---@param document string
 ---@return table? object
 ---@return string? message # what is wrong, when `object` is nil
-function M.decode(text)
-  local ok, value = pcall(decoder.decode, text)
+function M.decode(document)
+  local ok, value = pcall(decoder.decode, document)
   if not ok then
     return nil, "is not JSON: " .. tostring(value)
   end
@@ -36,32 +37,32 @@ function M.decode(text)
   return drop_nulls(value)
 end
 
-local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
-
-local function escape(char)
-  return escapes[char] or ("\\u%04x"):format(char:byte())
-end
+local NAMED = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
 
 -- Names in images are bytes; JSON is UTF-8. What is no UTF-8 becomes U+FFFD.
-local function valid_utf8(text)
-  if utf8.len(text) then
-    return text
-  end
-  local out, at = {}, 1
-  while at <= #text do
-    local _, bad = utf8.len(text, at)
-    out[#out + 1] = text:sub(at, (bad or #text + 1) - 1)
-    if not bad then
-      break
-    end
-    out[#out + 1] = "\u{FFFD}"
-    at = bad + 1
-  end
-  return table.concat(out)
+local function escape(bytes, code)
+  return not code and "\u{FFFD}" or NAMED[bytes] or ("\\u%04x"):format(code)
 end
 
-local function encode_string(text)
-  return '"' .. valid_utf8(text):gsub('[%c"\\]', escape) .. '"'
+-- JSON wants control characters escaped; what else a terminal would act on may be, too.
+local function encode_string(value)
+  return '"' .. text.replace((value:gsub('["\\]', "\\%0")), escape) .. '"'
+end
+
+local function escape_wide(bytes, code)
+  return code and code >= 0x7F and escape(bytes, code) or bytes
+end
+
+---A document of somebody else's, with nothing in its strings that a terminal would act on: the
+---same values, written in another way.
+---@param document string # JSON
+---@return string
+---@example
+---```lua
+---print(json.harmless(manifest))
+---```
+function M.harmless(document)
+  return text.replace(document, escape_wide)
 end
 
 local encode

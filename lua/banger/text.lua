@@ -1,23 +1,50 @@
 ---Bytes as a terminal may have them, and numbers as people read them: pure.
 local M = {}
 
-local NAMED = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r", ["\27"] = "\\x1B" }
-
--- Control characters, and those that turn text around.
-local function is_hidden(code)
-  return code < 32 or code == 127 or code >= 0x80 and code < 0xa0 or code >= 0x202a and code <= 0x202e
-    or code >= 0x2066 and code <= 0x2069 or code == 0x200e or code == 0x200f or code == 0x2028 or code == 0x2029
+-- To a reader these are no text: control characters (those of C1 too), marks and overrides of
+-- direction, separators of lines, the mark of a byte order. base/escape.c has the same list.
+local function is_unsafe(code)
+  return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0x200E or code == 0x200F or code >= 0x2028 and code <= 0x202E
+    or code >= 0x2066 and code <= 0x2069 or code == 0xFEFF
 end
 
-local function escape_character(character, code, keep)
-  if keep and keep:find(character, 1, true) then
-    return character
-  elseif not is_hidden(code) then
-    return character
-  elseif NAMED[character] then
-    return NAMED[character]
+---A text with what is unsafe to show in a notation of one's own: characters that a terminal or a
+---reader takes for something else, and bytes that are no UTF-8.
+---@param text string
+---@param notation fun(bytes: string, code?: integer): string # of a character; of a byte that is no UTF-8, without a code
+---@return string
+---@example
+---```lua
+---text.replace(name, function(bytes, code) return "?" end)
+---```
+function M.replace(text, notation)
+  if not text:find "[%c\128-\255]" then
+    return text
   end
-  return code < 128 and ("\\x%02X"):format(code) or ("\\u{%X}"):format(code)
+  local out, at = {}, 1
+  while at <= #text do
+    local valid, bad = utf8.len(text, at)
+    for _, code in utf8.codes(text:sub(at, valid and #text or bad - 1)) do
+      local character = utf8.char(code)
+      out[#out + 1] = is_unsafe(code) and notation(character, code) or character
+    end
+    if valid then
+      break
+    end
+    out[#out + 1] = notation(text:sub(bad, bad))
+    at = bad + 1
+  end
+  return table.concat(out)
+end
+
+local NAMED = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
+
+-- As Lua writes it between quotes.
+local function lua_escape(bytes, code)
+  if code and code >= 0x80 then
+    return ("\\u{%X}"):format(code)
+  end
+  return NAMED[bytes] or ("\\x%02X"):format(bytes:byte())
 end
 
 ---A text without anything that a terminal would act on.
@@ -29,23 +56,9 @@ end
 ---text.escape "a\27[1mb\n"  --> "a\\x1B[1mb\\n"
 ---```
 function M.escape(text, keep)
-  if not text:find "[%c\128-\255]" then
-    return text
-  end
-  local parts, at = {}, 1
-  while at <= #text do
-    local length = utf8.len(text, at, at)
-    if length then
-      local code = utf8.codepoint(text, at)
-      local after = at + #utf8.char(code) -- not utf8.offset, which passes over stray bytes
-      parts[#parts + 1] = escape_character(text:sub(at, after - 1), code, keep)
-      at = after
-    else
-      parts[#parts + 1] = ("\\x%02X"):format(text:byte(at))
-      at = at + 1
-    end
-  end
-  return table.concat(parts)
+  return M.replace(text, keep and function(bytes, code)
+    return keep:find(bytes, 1, true) and bytes or lua_escape(bytes, code)
+  end or lua_escape)
 end
 
 ---A text as Lua reads it, in double quotes.

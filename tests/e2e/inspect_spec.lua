@@ -1066,6 +1066,7 @@ end)
 -- ---- what is hostile, or no target -------------------------------------------------------
 
 local BAD = "a\nb\27[31m\xff\\"
+local WIDE = "\u{9B}2J\u{202E}\u{2028}"
 
 describe("a hostile image", function()
   local path
@@ -1073,7 +1074,7 @@ describe("a hostile image", function()
     path = scratch:path "hostile.ext4"
     engine.image(path, nil, { tar.dir "d/", tar.file("d/" .. BAD, "x"), tar.symlink("d/link", "\27]0;t\7"),
       tar.file("etc/passwd", "\27[2J:x:5:5::/:/\n"),
-      tar.file("d/own", "x", { uid = 5 }) })
+      tar.file("d/own", "x", { uid = 5 }), tar.file("wide/" .. WIDE, "x") })
   end)
 
   it("has names that are bytes where they go on, and escaped on a terminal", function()
@@ -1101,6 +1102,19 @@ describe("a hostile image", function()
     local list = object("ls", "--json", path, "/d")
     assert.same({ "/d/a\nb\27[31m\u{FFFD}\\", "/d/a\\nb\\033[31m\\377\\\\" }, { list[1].path, list[1].path_escaped })
     assert.same({ "/d/link", "\27]0;t\7" }, { list[2].path, list[2].target })
+    for _, words in ipairs { { "ls", "--json", path, "/wide" }, { "find", "--json", path, "/wide", "-type", "f" },
+      { "stat", "--json", path, "/wide/" .. WIDE } } do
+      assert.equal("/wide/" .. WIDE, object(table.unpack(words))[1].path)
+      assert.matches([["path":"/wide/\u009b2J\u202e\u2028"]], out(table.unpack(words)))
+    end
+  end)
+
+  it("cannot write to the terminal through its documents", function()
+    local hostile = scratch:path "documents"
+    oci.write(hostile, { tag = "t", layers = { { tar = tar.archive { tar.file("a", "b") } } }, config = { author = WIDE } })
+    local text = out("inspect", "--json", "oci:" .. hostile .. ":t")
+    assert.is_nil(text:gsub("\n$", ""):find "[%c\128-\255]")
+    assert.equal(WIDE, cjson.decode(text).config.author)
   end)
 
   it("may be 10,000 directories deep", function()

@@ -1,35 +1,14 @@
 ---Bytes of an image as text of a page: pure.
+local shared = require "banger.text"
+
 local M = {}
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
-
--- To a reader these are no text: control characters, marks and overrides of direction, separators.
-local function is_unsafe(code)
-  return code < 0x20 or code >= 0x7F and code < 0xA0 or code == 0x200E or code == 0x200F
-    or code >= 0x2028 and code <= 0x202E or code >= 0x2066 and code <= 0x2069 or code == 0xFEFF
-end
 
 local function hex(bytes)
   return (bytes:gsub(".", function(byte)
     return ("\\x%02x"):format(byte:byte())
   end))
-end
-
-local function show_wide(text)
-  local out, at = {}, 1
-  while at <= #text do
-    local valid, bad = utf8.len(text, at)
-    for _, code in utf8.codes(text:sub(at, valid and #text or bad - 1)) do
-      local char = utf8.char(code)
-      out[#out + 1] = is_unsafe(code) and hex(char) or char
-    end
-    if valid then
-      break
-    end
-    out[#out + 1] = hex(text:sub(bad, bad))
-    at = bad + 1
-  end
-  return table.concat(out)
 end
 
 ---A text that a page can show: what is no UTF-8, and characters that change what is around
@@ -41,10 +20,7 @@ end
 ---text.show "a\nb"  --> a\x0ab
 ---```
 function M.show(bytes)
-  if bytes:find "[\128-\255]" then
-    return show_wide(bytes)
-  end
-  return (bytes:gsub("%c", hex))
+  return shared.replace(bytes, hex)
 end
 
 ---A text as HTML, also inside an attribute's quotes.

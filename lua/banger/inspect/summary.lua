@@ -91,7 +91,8 @@ function M.json(found, documents)
     rest[name] = name ~= "manifest" and name ~= "config" and value or nil
   end
   -- The documents as they are: decoding loses what is an empty object and what an empty list.
-  return ("%s,%q:%s,%q:%s}"):format(json.encode(rest):sub(1, -2), "manifest", documents.manifest_text, "config", documents.config_text)
+  return ("%s,%q:%s,%q:%s}"):format(json.encode(rest):sub(1, -2), "manifest", json.harmless(documents.manifest_text),
+    "config", json.harmless(documents.config_text))
 end
 
 -- ---- how it is printed -------------------------------------------------------------------

@@ -5,40 +5,12 @@ local shared = require "banger.text"
 local M = {}
 
 local STDOUT = 1
-local ESCAPES = {
-  ["\a"] = "\\a", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\v"] = "\\v", ["\f"] = "\\f", ["\r"] = "\\r",
-  ["\\"] = "\\\\",
-}
+local NAMED = { ["\a"] = "\\a", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\v"] = "\\v", ["\f"] = "\\f", ["\r"] = "\\r" }
 
 local function octal(bytes)
-  return (bytes:gsub(".", function(byte)
-    return ESCAPES[byte] or ("\\%03o"):format(byte:byte())
+  return NAMED[bytes] or (bytes:gsub(".", function(byte)
+    return ("\\%03o"):format(byte:byte())
   end))
-end
-
--- Characters that are no control characters to C, but are to a terminal or to a reader:
--- C1, marks and overrides of direction, separators of lines.
-local function is_unsafe(code)
-  return code < 0xA0 or code == 0x200E or code == 0x200F or code >= 0x2028 and code <= 0x202E
-    or code >= 0x2066 and code <= 0x2069 or code == 0xFEFF
-end
-
-local function escape_wide(text)
-  local out, at = {}, 1
-  while at <= #text do
-    local valid, bad = utf8.len(text, at)
-    local stop = valid and #text or bad - 1
-    for _, code in utf8.codes(text:sub(at, stop)) do
-      local char = utf8.char(code)
-      out[#out + 1] = code >= 0x80 and is_unsafe(code) and octal(char) or char
-    end
-    if not valid then
-      out[#out + 1] = ("\\%03o"):format(text:byte(bad))
-      stop = bad
-    end
-    at = stop + 1
-  end
-  return table.concat(out)
 end
 
 ---A name as `ls -b` shows it, but for spaces: control characters, backslashes and what is no
@@ -50,11 +22,7 @@ end
 ---text.escape "a\nb"  --> a\nb, in one line
 ---```
 function M.escape(text)
-  if not text:find "[%c\\\128-\255]" then
-    return text
-  end
-  text = text:gsub("[%c\\]", octal)
-  return text:find "[\128-\255]" and escape_wide(text) or text
+  return shared.replace((text:gsub("\\", "\\\\")), octal)
 end
 
 ---How to print names on stdout: escaped on a terminal, else as they are.
