@@ -68,9 +68,13 @@ end
 ---local source = registry.open(reference.parse "alpine")
 ---print(source:find(source.ref)[1].digest)
 ---```
----Raises `usage`, `io`.
+---Raises `usage`, `io`, `not_found` (a file that is named).
 function M.open(ref, options)
   options = options or {}
+  -- Whether or not credentials will be asked for: with a misspelt one others would be used.
+  if options.authfile and options.authfile ~= "" and not host.stat(options.authfile) then
+    core.error("not_found", ("--authfile names %s, which is not there"):format(options.authfile))
+  end
   local self = setmetatable({
     ref = ref,
     options = options,
@@ -242,24 +246,36 @@ local function fetch_document(at, rest, limit, expected, tries)
   return core.error("digest", ("%s: %s expected, its bytes are %s"):format(log.url(answer.url), expected, found))
 end
 
+-- What an endpoint that is passed over said.
+local function describe_try(at, ok, answer)
+  return ok and ("%s answers %d"):format(at.client.options.domain, answer.status) or tostring(answer)
+end
+
+-- An error of the registry itself, with what its mirrors said before.
+local function after_mirrors(problem, tried)
+  if #tried == 0 or not core.is_error(problem) then
+    return problem
+  end
+  local message = ("%s; asked before, as its mirror%s: %s"):format(problem.message, #tried > 1 and "s" or "", table.concat(tried, "; "))
+  return select(2, pcall(core.error, problem.code, message))
+end
+
 -- The manifest by tag or digest from the first endpoint that has it. Mirrors that
 -- fail are passed over; the registry itself has the last word.
 function Registry:fetch_manifest(rest, expected)
-  local places = self.at and { self.at } or self:endpoints()
+  local places, tried = self.at and { self.at } or self:endpoints(), {}
   for i, at in ipairs(places) do
     local tries = i < #places and 1 or nil
     local ok, answer, found = pcall(fetch_document, at, rest, manifest.max_manifest, expected, tries)
     if ok and answer then
       self.at = at
       return answer, found
-    elseif i == #places then
-      if not ok then
-        error(answer, 0)
-      end
-      self:refuse(found)
-    elseif not ok and not (core.is_error(answer) and answer.code ~= "interrupted") then
+    elseif not ok and (not core.is_error(answer) or answer.code == "interrupted") then
       error(answer, 0)
+    elseif i == #places then
+      error(after_mirrors(not ok and answer or select(2, pcall(self.refuse, self, found)), tried), 0)
     end
+    tried[i] = describe_try(at, ok, ok and found or answer)
   end
 end
 
@@ -290,16 +306,19 @@ end
 
 -- What the tag stands for according to the registry, asked for no more than that.
 function Registry:head(tag)
-  local places = self:endpoints()
+  local places, tried = self:endpoints(), {}
   for i, at in ipairs(places) do
     local ok, answer = pcall(at.client.ask, at.client, at.path, "manifests/" .. tag,
       { method = "HEAD", accept = ACCEPT, tries = i < #places and 1 or nil })
     if ok and answer.status == 200 then
       self.at = at
       return answer.headers["docker-content-digest"]
-    elseif not ok and (i == #places or answer.code == "interrupted") then
+    elseif not ok and (not core.is_error(answer) or answer.code == "interrupted") then
       error(answer, 0)
+    elseif not ok and i == #places then
+      error(after_mirrors(answer, tried), 0)
     end
+    tried[i] = describe_try(at, ok, answer)
   end
 end
 

@@ -20,6 +20,7 @@ local M = {}
 
 ---@class banger.image
 ---@field reference string # in full
+---@field given string # the reference as it was given
 ---@field digest string # of the manifest
 ---@field config banger.config
 ---@field platform string
@@ -148,6 +149,24 @@ local function damaged_blob(problem)
   end
 end
 
+-- Errors of a registry name a host or a layer, those of a platform nothing: where many
+-- images are made at once, nobody knows of which.
+local function about(problem, transport, given, full)
+  if not core.is_error(problem) or transport ~= "registry" and problem.code ~= "platform" then
+    return problem
+  end
+  local message = problem.message
+  if message:find(given, 1, true) or message:find(full, 1, true) then
+    return problem
+  end
+  local fields = {}
+  for name, value in pairs(problem) do
+    fields[name] = value
+  end
+  local _, named = pcall(core.error, problem.code, ("%s: %s"):format(given, message), fields)
+  return named
+end
+
 ---Do something that reads all layers, anew when bytes turn out to be damaged: a
 ---download may go wrong, or a disk. What was found to be wrong is not used again, and
 ---what is wrong a second time is an error.
@@ -167,7 +186,7 @@ function Image:retry(act)
       end
       hash = self.source.remember and damaged_blob(result[2])
       if not hash or failed[hash] then
-        error(result[2], 0)
+        error(about(result[2], self.transport, self.given, self.reference), 0)
       end
     end
     failed[hash] = true
@@ -184,37 +203,20 @@ local function wanted_platform(text)
   return want or core.error("usage", message)
 end
 
----Find out what an image is made of.
----@param text string # an image reference
----@param options? table # platform: default Linux on this machine's architecture where an index has several;
----  for registries what `banger.registry_options` has
----@return banger.image
----@example
----```lua
----local image = source.resolve("oci:images:debian", { platform = "linux/arm64" })
----print(image.digest, #image.layers)
----```
----Raises `usage` (no reference, no platform), `not_found`, `platform` (lists what
----there is), `digest`, `layer` (a manifest or config that is malformed).
-function M.resolve(text, options)
-  options = options or {}
-  local want = wanted_platform(options.platform)
-  local ref, message = reference.parse(text)
-  if not ref then
-    core.error("usage", message)
-  end
+local function find_image(ref, text, want, options)
   local source = M.transports[ref.transport](ref, setmetatable({ text = text }, { __index = options }))
   local found, entry, settled = find_manifest(source, ref, want)
   local parsed = read_config(source, found)
   if not settled and (options.platform or source.remember) then
-    local ok
-    ok, message = config.check_platform(parsed, want)
+    local ok, message = config.check_platform(parsed, want)
     if not ok then
       core.error("platform", message)
     end
   end
   local image = setmetatable({
     reference = reference.format(ref),
+    given = text,
+    transport = ref.transport,
     digest = entry.digest,
     config = parsed,
     platform = platform.format(parsed.platform),
@@ -231,6 +233,33 @@ function M.resolve(text, options)
   }, Image)
   image:locate()
   return image
+end
+
+---Find out what an image is made of.
+---@param text string # an image reference
+---@param options? table # platform: default Linux on this machine's architecture where an index has several;
+---  for registries what `banger.registry_options` has
+---@return banger.image
+---@example
+---```lua
+---local image = source.resolve("oci:images:debian", { platform = "linux/arm64" })
+---print(image.digest, #image.layers)
+---```
+---Raises `usage` (no reference, no platform), `not_found`, `platform` (lists what
+---there is), `digest`, `layer` (a manifest or config that is malformed), and what registries do
+---(`auth`, `network`): each names the image.
+function M.resolve(text, options)
+  options = options or {}
+  local want = wanted_platform(options.platform)
+  local ref, message = reference.parse(text)
+  if not ref then
+    core.error("usage", message)
+  end
+  local ok, result = pcall(find_image, ref, text, want, options)
+  if not ok then
+    error(about(result, ref.transport, text, reference.format(ref)), 0)
+  end
+  return result
 end
 
 return M

@@ -373,6 +373,9 @@ static void describe(struct http_transfer *t, CURLcode result)
 		err_set(&t->err, ERR_NETWORK, "%.*s: the transfer stalled: %s", len, host, text);
 	else if (is_no_http(result, text))
 		err_set(&t->err, ERR_NETWORK, "%.*s answers with what is no HTTP", len, host);
+	else if (result == CURLE_COULDNT_RESOLVE_HOST)
+		err_set(&t->err, ERR_NETWORK,
+			"%.*s: no such host is known, or no name server answers", len, host);
 	else if (result == CURLE_UNSUPPORTED_PROTOCOL)
 		err_set(&t->err, ERR_NETWORK,
 			"%.*s redirects from https: to what is no https:, which is refused (%s)",

@@ -449,7 +449,7 @@ local WRONG = {
   { "pull --size", 1, "option '--size' requires an argument (see --help)" },
   { "pull --size 1G --free 1G oci:layout:app x.ext4", 1, "option '--free' can not be used together with option '--size' (see --help)" },
   { "pull --label 12345678901234567 oci:layout:app x.ext4", 1, "--label: '12345678901234567' has 17 bytes; at most 16 fit (see --help)" },
-  { "pull --platform linux/xyz oci:layout:app x.ext4", 5, "no image for linux/xyz; there are: linux/amd64" },
+  { "pull --platform linux/xyz oci:layout:app x.ext4", 5, "oci:layout:app: no image for linux/xyz; there are: linux/amd64" },
   { "pull --platform '' oci:layout:app x.ext4", 1, "'' is no platform: os/architecture[/variant] expected, such as linux/amd64" },
   { "pull --paths none oci:layout:app x.ext4", 1, "argument for option '--paths' must be one of 'safe', 'clamp', 'strict' (see --help)" },
   { "pull --init ../x oci:layout:app x.ext4", 1,

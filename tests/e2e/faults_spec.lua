@@ -131,7 +131,9 @@ describe("a connection that is cut", function()
   end)
 
   it("every time, without a new byte, ends after five attempts", function()
-    assert_refused(pull { { kind = "blob", digest = BIG.digest, cut = 0 } }, NETWORK)
+    local result = pull { { kind = "blob", digest = BIG.digest, cut = 0 } }
+    assert_refused(result, NETWORK)
+    assert.equal("banger-lua: " .. REF .. ": layer 2", result.err:match "^(.* layer %d+)")
     assert.are.equal(5, #gets(BIG.digest), proxy:story())
   end)
 

@@ -208,7 +208,9 @@ describe("a platform", function()
 
   it("from an empty index", function()
     hub:put("library/multi:empty", OCI_INDEX, json.encode { schemaVersion = 2, mediaType = OCI_INDEX, manifests = json.array {} })
-    assert_refused(client:pull(hub.host .. "/library/multi:empty"), PLATFORM)
+    local result = client:pull(hub.host .. "/library/multi:empty")
+    assert_refused(result, PLATFORM)
+    assert.equal(("banger-lua: %s/library/multi:empty: no image for linux/amd64; the index names no platform\n"):format(hub.host), result.err)
   end)
 end)
 
@@ -377,8 +379,8 @@ describe("passwords", function()
 
   it("in a file that is not there", function()
     local result = client:pull(hub.host .. "/library/plain:1", { args = "--authfile /no/such/file.json" })
-    assert.is_true(result.code == 0 or result.code == USAGE, result.err)
-    if result.code ~= 0 then assert.is_truthy(result.err:find("/no/such/file.json", 1, true), result.err) end
+    assert_refused(result, NOT_FOUND)
+    assert.equal(("banger-lua: %s/library/plain:1: --authfile names /no/such/file.json, which is not there\n"):format(hub.host), result.err)
   end)
 
   it("are not sent where none are asked for", function()
@@ -967,6 +969,32 @@ blocked = true
     result = own:pull(main.host .. "/library/plain:1")
     assert.are.equal(0, result.code, result.err)
     assert.is_true(#main:log { kind = "manifest" } >= 1)
+  end)
+
+  -- A port that nothing listens on, and a name that nobody has: RFC 6761.
+  local CLOSED, NOBODY = "127.0.0.1:1", "nobody.invalid"
+
+  it("is told of in errors: what was given, and what mirrors said", function()
+    local mirror <close> = registry.faults { scratch = scratch, upstream = hub }
+    local own = with(('[[registry]]\nprefix = "docker.io"\nlocation = "%s"\n[[registry.mirror]]\nlocation = "%s"\ninsecure = true\n' ..
+      '[[registry.mirror]]\nlocation = "%s"\ninsecure = true\n'):format(NOBODY, mirror.host, CLOSED))
+    local result = own:pull "nosuch/thing:1"
+    assert_refused(result, NETWORK)
+    local message, refused = result.err:match "^(.*; )127%.0%.0%.1:1: (.*)\n$"
+    assert.equal(("banger-lua: nosuch/thing:1: %s: no such host is known, or no name server answers; asked before, as its mirrors: %s answers 404; ")
+      :format(NOBODY, mirror.host), message)
+    assert.matches("onnect", refused)
+  end)
+
+  it("is told of where the registry itself has it not", function()
+    local mirror <close> = registry.faults { scratch = scratch, upstream = hub }
+    mirror:rules { { kind = "manifest", status = 500 } }
+    local own = with(('[[registry]]\nlocation = "%s"\ninsecure = true\n[[registry.mirror]]\nlocation = "%s"\ninsecure = true\n')
+      :format(hub.host, mirror.host))
+    local result = own:pull(hub.host .. "/nosuch/thing:1")
+    assert_refused(result, NOT_FOUND)
+    assert.matches(("^banger%%-lua: %s/nosuch/thing:1 is not in the registry .*; asked before, as its mirror: %s answers 500\n$")
+      :format(hub.host:gsub("%p", "%%%0"), (mirror.host:gsub("%p", "%%%0"))), result.err)
   end)
 
   it("that is wrong is told of with its line", function()

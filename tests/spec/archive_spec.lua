@@ -555,8 +555,9 @@ describe("an image is built", function()
   end)
 
   it("by another platform's name only when it is for that", function()
-    raises("platform", "no image for linux/arm64; there are: linux/amd64", function()
-      source_of.resolve(saved(layers[1], layers[2]), { platform = "linux/arm64" })
+    local text = saved(layers[1], layers[2])
+    raises("platform", text .. ": no image for linux/arm64; there are: linux/amd64", function()
+      source_of.resolve(text, { platform = "linux/arm64" })
     end)
   end)
 

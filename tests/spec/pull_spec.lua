@@ -56,7 +56,7 @@ describe("pull refuses", function()
   refused("oci:nosuch out/x", 2, "there is no OCI layout at nosuch")
   refused("oci:out out/x", 2, "out is no OCI layout: a directory with a file oci-layout expected")
   refused("oci:layout:nosuch out/x", 2, "the layout layout has no image 'nosuch'; the tags are: t")
-  refused("--platform linux/s390x oci:layout out/x", 5, "no image for linux/s390x; there are: linux/amd64")
+  refused("--platform linux/s390x oci:layout out/x", 5, "oci:layout: no image for linux/s390x; there are: linux/amd64")
 end)
 
 it("pull --help is data", function()

@@ -80,7 +80,7 @@ describe("resolving", function()
       local text = "oci:" .. at .. ":" .. tag
       assert.equal(arm64.manifest.digest, source.resolve(text, { platform = "linux/arm64" }).digest)
       assert.equal(amd64.manifest.digest, source.resolve(text, { platform = "linux/x86_64" }).digest)
-      raises("platform", "no image for linux/s390x; there are: linux/amd64, linux/arm64", text, { platform = "linux/s390x" })
+      raises("platform", text .. ": no image for linux/s390x; there are: linux/amd64, linux/arm64", text, { platform = "linux/s390x" })
     end
     assert.equal(arm64.manifest.digest, source.resolve("oci:" .. at .. "@" .. arm64.manifest.digest).digest)
   end)
@@ -108,7 +108,7 @@ describe("resolving", function()
     oci.write(at, { layers = LAYERS, config = { architecture = "riscv64" } })
     assert.equal("linux/riscv64", source.resolve("oci:" .. at).platform)
     assert.equal("linux/riscv64", source.resolve("oci:" .. at, { platform = "linux/riscv64" }).platform)
-    raises("platform", "no image for linux/amd64; there are: linux/riscv64", "oci:" .. at, { platform = "linux/amd64" })
+    raises("platform", "oci:" .. at .. ": no image for linux/amd64; there are: linux/riscv64", "oci:" .. at, { platform = "linux/amd64" })
   end)
 end)
 
