@@ -14,34 +14,23 @@ parser:argument("image", "The image: a file of ext4, which no machine is using."
 parser:argument("path", "The file in it; links are followed.")
 parser:option("--editor", "The command to edit with; it gets the name of a copy as a further argument."):argname "COMMAND"
 parser:flag("--create", "Make the file where it is missing: of mode 0644, root's.")
-parser:mutex(
-  parser:flag("--json", "Print the result as one JSON object."),
-  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors.")
-)
-parser:epilog("Mode, owner and extended attributes stay as they are, the time of modification becomes now. The image is written only when "
-  .. "the editor ends well and the content is another; then whole or not at all.")
+parser:flag("--json", "Print the result as one JSON object.")
+parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors.")
+parser:epilog("Mode, owner and extended attributes stay as they are, the time of modification becomes now; all names of a file have the new "
+  .. "content. The image is written only when the editor ends well and the content is another; then whole or not at all. What was typed "
+  .. "and could not be written is kept, and the message says where.")
 local options = cli.parse(parser, { ... })
 
 if inspect.kind(options.image) ~= "image" then
   banger.error("usage", ("%s is no file; only an ext4 image can be edited"):format(options.image))
 end
 
-local function note(...)
-  if not options.quiet then
-    cli.note(...)
-  end
-end
-
-local result = edit.edit(options.image, options.path, {
-  editor = options.editor,
-  create = options.create,
-  note = function(message)
-    note("%s", text.escape(message))
-  end,
-})
+local result = edit.edit(options.image, options.path, { editor = options.editor, create = options.create })
 if options.json then
   local object = { changed = result.changed, size = result.size }
   text.put(object, "path", result.path)
   return cli.write(json.encode(object), "\n")
 end
-note("%s", edit.summary(result))
+if not options.quiet then
+  cli.note("%s", edit.summary(result))
+end

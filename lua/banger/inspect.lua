@@ -168,7 +168,8 @@ function M.open(target, options)
   end
   local image = banger.open(target)
   if image:df().needs_recovery then
-    cli.warn("%s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it", target)
+    cli.warn("%s is in use, or was not unmounted: its journal holds changes that are not seen here; stop what uses it, and if nothing "
+      .. "does, run e2fsck -fy on it", target)
   end
   return image
 end

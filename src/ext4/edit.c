@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/publish.h"
 #include "ext4/edit_image.h"
+#include "ext4/edit_lock.h"
 
 /* ---- what can be changed ----------------------------------------------------------------- */
 
@@ -59,11 +60,14 @@ static int check_image(const struct edit *ed, struct err *err)
 	if (ext4_needs_recovery(ed->file) || sb->s_last_orphan ||
 		(sb->s_feature_ro_compat & EXT4_FEATURE_RO_COMPAT_ORPHAN_PRESENT))
 		return err_set(err, ERR_EXT4,
-			"%s: it was not unmounted, its journal is to be recovered: run e2fsck -fy",
+			"%s: it is in use, or was not unmounted: stop what uses it; if nothing "
+			"does, run e2fsck -fy on it",
 			ed->path);
 	if (!(sb->s_state & EXT2_VALID_FS) || (sb->s_state & EXT2_ERROR_FS))
-		return err_set(
-			err, ERR_EXT4, "%s: it is marked as damaged: run e2fsck -fy", ed->path);
+		return err_set(err, ERR_EXT4,
+			"%s: it is in use, or marked as damaged: stop what uses it; if nothing "
+			"does, run e2fsck -fy on it",
+			ed->path);
 	if (!(sb->s_feature_incompat & EXT3_FEATURE_INCOMPAT_EXTENTS))
 		return err_set(err, ERR_EXT4,
 			"%s: it has no extents, as ext4 has: injecting needs them", ed->path);
@@ -163,7 +167,8 @@ static int write_copy(struct edit *ed, struct publish *pub, struct err *err)
 	return rc ? ext4_error(err, rc, "write the changed %s", ed->path) : 0;
 }
 
-static int change(struct edit *ed, const struct entry *entries, size_t count, struct err *err)
+static int change(struct edit *ed, const struct edit_lock *lock, const struct entry *entries,
+	size_t count, struct err *err)
 {
 	struct publish pub;
 	int rc;
@@ -175,6 +180,8 @@ static int change(struct edit *ed, const struct entry *entries, size_t count, st
 	if (edit_plan(ed, err) < 0 || publish_open(&pub, ed->path, err) < 0)
 		return -1;
 	rc = write_copy(ed, &pub, err);
+	if (!rc)
+		rc = edit_lock_check(lock, ed->path, err);
 	if (!rc)
 		rc = publish_commit(&pub, ed->path, err);
 	publish_close(&pub);
@@ -201,8 +208,17 @@ int ext4_inject(const char *path, const struct entry *entries, size_t count, str
 	/* The image itself is replaced, not a link to it. */
 	cleanup(cleanup_free) char *real = realpath(path, NULL);
 	struct edit ed = {.path = real};
-	int fd = real ? open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1, rc;
+	struct edit_lock lock;
+	cleanup(cleanup_close) int locked = -1;
+	int fd, rc;
 
+	if (!real)
+		return err_errno(err, errno, "open %s", path);
+	if (edit_lock_take(&lock, real, err) < 0)
+		return -1;
+	locked = lock.fd;
+	/* The lock is on what both descriptors stand for. */
+	fd = fcntl(locked, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return err_errno(err, errno, "open %s", path);
 	ed.last = &ed.first;
@@ -210,7 +226,7 @@ int ext4_inject(const char *path, const struct entry *entries, size_t count, str
 	if (rc < 0)
 		return -1;
 	ed.fs = ed.file->fs;
-	rc = change(&ed, entries, count, err);
+	rc = change(&ed, &lock, entries, count, err);
 	free_edit(&ed);
 	return rc;
 }

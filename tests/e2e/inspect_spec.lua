@@ -1020,10 +1020,83 @@ describe("edit", function()
     clean()
   end)
 
-  it("says that a file has other names", function()
+  it("makes an empty file where the editor leaves one, and no directories", function()
+    local got = edit(": >", "--create", path, "/lib/empty")
+    assert.same({ 0, "banger-lua: /usr/lib/empty: changed, 0 bytes\n" }, { got.code, got.err })
+    assert.equal(0, object("stat", "--json", path, "/usr/lib/empty")[1].size)
+    got = edit("false", "--create", path, "/nope/x")
+    assert.same({ 2, true, ("banger-lua: /nope/x: there is no directory /nope in %s\n"):format(path) }, { got.code, got.same, got.err })
+    got = edit("false", "--create", path, "/etc/passwd/x")
+    assert.same({ 2, true, ("banger-lua: /etc/passwd/x: there is no directory /etc/passwd in %s\n"):format(path) }, { got.code, got.same, got.err })
+    clean()
+  end)
+
+  it("changes a file under all its names", function()
     local got = edit("f() { echo new >\"$1\"; }; f", path, "/etc/two")
-    assert.equal("banger-lua: /etc/two has 2 names; only this one is changed\nbanger-lua: /etc/two: changed, 4 bytes\n", got.err)
-    assert.equal("new\n2", out("cat", path, "/etc/two", "/etc/zwei"))
+    assert.equal("banger-lua: /etc/two: changed, 4 bytes, under all its 2 names\n", got.err)
+    assert.equal("new\nnew\n", out("cat", path, "/etc/two", "/etc/zwei"))
+    local two, zwei = object("stat", "--json", path, "/etc/two")[1], object("stat", "--json", path, "/etc/zwei")[1]
+    assert.same({ 2, zwei.ino }, { two.nlink, two.ino })
+    clean()
+  end)
+
+  local function kept_in(err)
+    local copy = assert(err:match "; what you typed is in (%S+)\n$", err)
+    local content = sh.read_file(copy)
+    sh.check("rm -r " .. sh.quote(copy:match "^(.*)/"))
+    return content
+  end
+
+  it("keeps what was typed when it cannot be written", function()
+    local temp = scratch:mkdir "typed"
+    local got = run({ "edit", "--editor", "f() { echo mine >\"$1\"; truncate -s 3000 " .. path .. "; }; f", path, "/etc/app.conf" },
+      "TMPDIR=" .. temp)
+    assert.equal(1, got.code)
+    assert.equal("mine\n", kept_in(got.err))
+    assert.equal("", sh.check("ls -A " .. temp))
+    local small = scratch:path "small.ext4"
+    engine.image(small, { size = "min" }, { tar.file("f", "1") })
+    got = run({ "edit", "--editor", "head -c 90000000 /dev/zero >", small, "/f" }, "TMPDIR=" .. temp)
+    assert.equal(1, got.code)
+    assert.equal(90000000, #kept_in(got.err))
+  end)
+
+  it("is refused before anybody types where it cannot be", function()
+    local typed = scratch:fresh()
+    sh.check(SBIN .. sh.line("debugfs", "-w", "-R", "feature needs_recovery", path) .. " >/dev/null 2>&1")
+    local got = edit("touch " .. typed .. " #", path, "/etc/app.conf")
+    assert.same({ 1, true }, { got.code, got.same })
+    assert.equal(("banger-lua: %s: it is in use, or was not unmounted: stop what uses it; if nothing does, run e2fsck -fy on it\n"):format(path),
+      got.err)
+    assert.is_false(sh.exists(typed))
+  end)
+
+  it("is refused while a machine writes to the image", function()
+    local reason = need.program "python3"
+    if reason then return pending(reason) end
+    -- The locks of QEMU: read locks on the bytes of what it does, 101 for writing.
+    local function with_lock(byte, length)
+      local script = ("import fcntl, struct, subprocess, sys\n" .. "f = open(sys.argv[1], 'r+b')\n"
+        .. "fcntl.fcntl(f, 37, struct.pack('hhqqi4x', %s, 0, %d, %d, 0))\n"
+        .. "sys.exit(subprocess.run(sys.argv[2:]).returncode)"):format(length == 1 and "fcntl.F_RDLCK" or "fcntl.F_WRLCK", byte, length)
+      return (sh.run(sh.line("python3", "-c", script, path, sh.banger(), "edit", "--editor", "sed -i s/1/5/", path, "/etc/app.conf") .. " 2>&1"))
+    end
+    local busy = ("banger-lua: %s: a machine is using it: stop that first, or change the file there, with banger-lua exec\n"):format(path)
+    assert.equal(busy, with_lock(101, 1))
+    assert.equal(busy, with_lock(0, 0))
+    assert.equal("a = 1\n", out("cat", path, "/etc/app.conf"))
+    -- One that only reads is not in the way.
+    assert.equal("banger-lua: /etc/app.conf: changed, 6 bytes\n", with_lock(100, 1))
+  end)
+
+  it("loses nothing when several write at once", function()
+    local commands = {}
+    for i = 1, 6 do
+      local line = sh.line(sh.banger(), "edit", "-q", "--create", "--editor", ("sleep 0.3; echo %d >"):format(i), path, "/etc/n" .. i)
+      commands[i] = ("%s & p%d=$!;"):format(line, i)
+    end
+    sh.check(table.concat(commands, " ") .. " for p in $p1 $p2 $p3 $p4 $p5 $p6; do wait $p || exit 1; done")
+    assert.equal("1\n2\n3\n4\n5\n6\n", out("cat", path, "/etc/n1", "/etc/n2", "/etc/n3", "/etc/n4", "/etc/n5", "/etc/n6"))
     clean()
   end)
 
@@ -1037,8 +1110,9 @@ describe("edit", function()
     local meanwhile = ("f() { %s edit --editor 'sed -i s/1/8/' %s /etc/app.conf; echo mine >\"$1\"; }; f"):format(sh.banger(), path)
     local got = edit(meanwhile, path, "/etc/app.conf")
     assert.equal(1, got.code)
-    assert.matches(("\nbanger%%-lua: %s: /etc/app%%.conf was changed by something else meanwhile; nothing was written\n$"):format(
+    assert.matches(("\nbanger%%-lua: %s: /etc/app%%.conf was changed by something else meanwhile; nothing was written; "):format(
       path:gsub("%p", "%%%0")), got.err)
+    assert.equal("mine\n", kept_in(got.err))
     assert.equal("a = 8\n", out("cat", path, "/etc/app.conf"))
   end)
 
@@ -1202,7 +1276,8 @@ describe("a target", function()
     sh.check(SBIN .. sh.line("debugfs", "-w", "-R", "feature needs_recovery", dirty) .. " >/dev/null 2>&1")
     local got = run { "ls", dirty, "/var" }
     assert.same({ "www\n",
-      ("banger-lua: %s was not unmounted: its journal holds changes that are not seen here; run e2fsck -fy on it\n"):format(dirty) },
+      ("banger-lua: %s is in use, or was not unmounted: its journal holds changes that are not seen here; stop what uses it, "
+        .. "and if nothing does, run e2fsck -fy on it\n"):format(dirty) },
       { got.out, got.err })
     assert.equal(got.err, run({ "ls", "-q", dirty, "/var" }).err)
     assert.equal("", run({ "ls", "--log-level", "error", dirty, "/var" }).err)

@@ -14,12 +14,12 @@ local LIMIT = 64 << 20
 ---@field editor? string # a shell command, such as "vi" or "code --wait"; default $VISUAL, $EDITOR or vi
 ---@field change? fun(content: string): string # instead of an editor: what becomes of the content
 ---@field create? boolean # make the file where it is missing
----@field note? fun(text: string) # told of what the user should know before
 
 ---@class banger.inspect.edited
 ---@field path string # without links
 ---@field changed boolean
 ---@field size integer # bytes now
+---@field names? integer # of a changed file: how many it has, all of which have the new content
 
 -- What is there: its metadata and content. Nil for nothing.
 local function look_at(tree, path, options)
@@ -49,6 +49,30 @@ local function look(where, path, options)
   return look_at(image, path, options)
 end
 
+-- The directories that a new file is in are there, and its path has no links.
+local function real_path(where, path)
+  local dir, name = path:match "^(.*)/([^/]+)$"
+  local image <close> = type(where) == "string" and banger.open(where) or nil
+  local tree = image or where
+  local real = tree:resolve(dir == "" and "/" or dir)
+  if not real or tree:stat(real).type ~= "dir" then
+    banger.error("not_found", ("%s: there is no directory %s in %s"):format(path, dir, inspect.name(tree)))
+  end
+  return (real == "/" and "" or real) .. "/" .. name
+end
+
+-- All names of a file.
+local function names_of(where, st)
+  local image <close> = type(where) == "string" and banger.open(where) or nil
+  local names = {}
+  for path, found in (image or where):walk() do
+    if found.id == st.id and path ~= st.path then
+      names[#names + 1] = path
+    end
+  end
+  return names
+end
+
 -- The editor sees the name's end, which tells it what kind of file it is.
 local function copy_name(path)
   local base = path:match "[^/]*$"
@@ -69,22 +93,47 @@ local function screen()
   return host.isatty(2) and ">&2" or host.isatty(1) and ">/dev/tty" or ">&2"
 end
 
--- What the editor leaves of `content`.
-local function run_editor(path, content, options)
-  local dir = host.make_temp_dir((os.getenv "TMPDIR" or "/tmp") .. "/banger-edit.")
-  local _ <close> = setmetatable({}, { __close = function()
-    pcall(host.run, { "rm", "-rf", "--", dir })
-  end })
+-- Whether the copy is another by now: that is not thrown away because it could not be written.
+local function is_typed(copy, content)
+  local ok, found = pcall(host.read_file, copy, LIMIT)
+  return host.lstat(copy) and not (ok and found == content)
+end
+
+-- Have `content` (nil: there is no file yet) edited, and give `use` what comes of it: nil for no file.
+local function run_editor(path, content, options, use)
+  local dir = host.make_temp_dir((given(os.getenv "TMPDIR") or "/tmp") .. "/banger-edit.")
   local copy = dir .. "/" .. copy_name(path)
-  write_private(copy, content)
-  local editor = given(options.editor) or given(os.getenv "VISUAL") or given(os.getenv "EDITOR") or "vi"
-  local result = host.foreground { "sh", "-c", ('{ %s "$1"\n} %s'):format(editor, screen()), "sh", copy }
-  if result.status ~= 0 then
-    banger.error("io", ("the editor '%s' ended with %d: %s is as it was"):format(editor, result.status, path))
-  elseif not host.lstat(copy) then
-    banger.error("io", ("the editor '%s' left no file: %s is as it was"):format(editor, path))
+  local kept = false
+  local _ <close> = setmetatable({}, { __close = function()
+    if not kept then
+      pcall(host.run, { "rm", "-rf", "--", dir })
+    end
+  end })
+  if content then
+    write_private(copy, content)
   end
-  return host.read_file(copy, LIMIT)
+  local editor = given(options.editor) or given(os.getenv "VISUAL") or given(os.getenv "EDITOR") or "vi"
+  local status
+  local ok, result = pcall(function()
+    status = host.foreground({ "sh", "-c", ('{ %s "$1"\n} %s'):format(editor, screen()), "sh", copy }).status
+    if status ~= 0 then
+      banger.error("io", ("the editor '%s' ended with %d: %s is as it was"):format(editor, status, path))
+    end
+    local left = host.lstat(copy)
+    if content and not left then
+      banger.error("io", ("the editor '%s' left no file: %s is as it was"):format(editor, path))
+    end
+    return use(left and host.read_file(copy, LIMIT) or nil)
+  end)
+  if not ok then
+    -- An editor that failed was left on purpose; one that was interrupted was not.
+    kept = (status or 0) == 0 and is_typed(copy, content)
+    if kept and banger.is_error(result) then
+      banger.error(result.code, ("%s; what you typed is in %s"):format(result.message, copy))
+    end
+    error(result, 0)
+  end
+  return result
 end
 
 local function unchanged_meanwhile(before, now)
@@ -95,15 +144,27 @@ local function unchanged_meanwhile(before, now)
     and before.uid == now.uid and before.gid == now.gid
 end
 
-local function change(path, content, options)
+local function change(path, content, options, use)
   if not options.change then
-    return run_editor(path, content, options)
+    return run_editor(path, content, options, use)
   end
-  local new = options.change(content)
+  local new = options.change(content or "")
   if type(new) ~= "string" then
     banger.error("usage", ("%s: the function returned a %s instead of the new content; nothing was written"):format(path, type(new)))
   end
-  return new
+  return use(new)
+end
+
+-- The file with its new content, and its other names.
+local function entries_for(real, content, before, names, mtime)
+  local entries = { {
+    path = real, type = "file", content = content, mode = before.mode, uid = before.uid, gid = before.gid, xattrs = before.xattrs,
+    mtime = mtime,
+  } }
+  for i, name in ipairs(names) do
+    entries[i + 1] = { path = name, type = "hardlink", target = real }
+  end
+  return entries
 end
 
 ---Change a file of an image, and write back what comes out: whole or not at all, and not when
@@ -123,24 +184,23 @@ function M.edit(where, path, options)
     banger.error("usage", ("'%s' is no path of a file in the image, from / on"):format(path))
   end
   local before = look(where, path, options)
-  if before and before.nlink > 1 and options.note then
-    options.note(("%s has %d names; only this one is changed"):format(before.path, before.nlink))
+  local real = before and before.path or real_path(where, path)
+  local names = before and before.nlink > 1 and names_of(where, before) or {}
+  local old = before and before.content
+  local is_image = type(where) == "string"
+  if is_image then
+    banger.inject(where, {}) -- what can never be changed is said before anybody types
   end
-  local real = before and before.path or path
-  local old = before and before.content or ""
-  local content = change(real, old, options)
-  if content == old then
-    return { path = real, changed = false, size = #old }
-  elseif not unchanged_meanwhile(before, look(where, path, { create = true })) then
-    banger.error("io", ("%s: %s was changed by something else meanwhile; nothing was written"):format(
-      type(where) == "string" and where or "the image", real))
-  end
-  before = before or {}
-  banger.inject(where, { {
-    path = real, type = "file", content = content, mode = before.mode, uid = before.uid, gid = before.gid, xattrs = before.xattrs,
-    mtime = type(where) == "string" and os.time() or nil,
-  } })
-  return { path = real, changed = true, size = #content }
+  return change(real, old, options, function(content)
+    if content == old then
+      return { path = real, changed = false, size = #(old or "") }
+    elseif not unchanged_meanwhile(before, look(where, path, { create = true })) then
+      banger.error("io", ("%s: %s was changed by something else meanwhile; nothing was written"):format(
+        is_image and where or "the image", real))
+    end
+    banger.inject(where, entries_for(real, content, before or {}, names, is_image and os.time() or nil))
+    return { path = real, changed = true, size = #content, names = #names + 1 }
+  end)
 end
 
 ---What an edit came to, in a line.
@@ -148,10 +208,14 @@ end
 ---@return string
 ---@example
 ---```lua
----edit.summary { path = "/etc/motd", changed = true, size = 3 }  --> "/etc/motd: changed, 3 bytes"
+---edit.summary { path = "/etc/motd", changed = true, size = 3, names = 1 }  --> "/etc/motd: changed, 3 bytes"
 ---```
 function M.summary(edited)
-  return ("%s: %s"):format(text.escape(edited.path), edited.changed and "changed, " .. text.count(edited.size, "byte") or "unchanged")
+  if not edited.changed then
+    return ("%s: unchanged"):format(text.escape(edited.path))
+  end
+  return ("%s: changed, %s%s"):format(text.escape(edited.path), text.count(edited.size, "byte"),
+    edited.names > 1 and (", under all its %d names"):format(edited.names) or "")
 end
 
 return M
