@@ -570,6 +570,8 @@ int main(int argc, char **argv)
 	struct process process = {.argc = argc, .argv = argv};
 	lua_State *L;
 
+	/* Where it is ignored, as by some that start us, no program's end can be waited for. */
+	signal(SIGCHLD, SIG_DFL);
 	if (argc > 0 && argv[0][0])
 		progname = argv[0];
 	if (argc > 0)

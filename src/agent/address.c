@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/interrupt.h"
 
 #define POLL_MS   100
@@ -68,7 +69,7 @@ static int wait_for(int fd, short events, double until, const char *what, struct
 	while (poll(&fds, 1, POLL_MS) <= 0) {
 		if (interrupt_check(err) < 0)
 			return -1;
-		if (agent_now() >= until)
+		if (clock_seconds() >= until)
 			return err_set(err, ERR_NETWORK, "%s: does not answer", what);
 	}
 	return 0;

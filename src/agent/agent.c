@@ -6,23 +6,15 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/interrupt.h"
 
 #define ANSWER_SECONDS 10.0
 #define POLL_MS        100
 #define RETRY_MS       200
-
-double agent_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 int agent_broken(struct agent *agent, const char *what, struct err *err)
 {
@@ -192,7 +184,7 @@ static int greet(struct agent *agent, bool shared, double until, struct err *err
 		poll(&fds, 1, POLL_MS);
 		if (interrupt_check(err) < 0)
 			return -1;
-		if (agent_now() >= until)
+		if (clock_seconds() >= until)
 			return err_set(err, ERR_NETWORK, "%s: no agent answers", agent->name);
 		if (agent_write(agent, err) < 0 ||
 			(fds.revents & ~POLLOUT && agent_read(agent, err) < 0))
@@ -234,14 +226,14 @@ static int try_open(struct agent *agent, double until, bool *again, struct err *
 
 struct agent *agent_open(const char *address, double wait, struct err *err)
 {
-	double until = agent_now() + (wait > 0 ? wait : ANSWER_SECONDS);
+	double until = clock_seconds() + (wait > 0 ? wait : ANSWER_SECONDS);
 	struct agent *agent = new_agent(address, err);
 	bool again = false;
 
 	if (!agent)
 		return NULL;
 	while (try_open(agent, until, &again, err) < 0) {
-		if (!again || wait <= 0 || agent_now() >= until || interrupt_check(err) < 0) {
+		if (!again || wait <= 0 || clock_seconds() >= until || interrupt_check(err) < 0) {
 			agent_close(agent);
 			return NULL;
 		}

@@ -18,9 +18,6 @@ struct agent {
 	uint8_t out[AGENT_OUT_ROOM];
 };
 
-/* Seconds that only go forward. */
-double agent_now(void);
-
 /* A connected socket that does not block; all addresses but those that may be a port
  * of virtio-serial begin with nobody else's bytes: *shared tells. -1, with *again where
  * the same may succeed later. */

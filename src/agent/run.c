@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/interrupt.h"
 
 #define POLL_MS   100
@@ -223,7 +224,7 @@ static int take_in(struct run *run, struct err *err)
 	struct err lost;
 	int rc = agent_read(run->agent, &lost);
 
-	run->heard = agent_now();
+	run->heard = clock_seconds();
 	run->asked = 0;
 	if (take_frames(run, err) < 0)
 		return -1;
@@ -239,7 +240,7 @@ static int ask(struct run *run, struct err *err)
 {
 	if (run->asked > 0 || run->ended)
 		return 0;
-	run->asked = agent_now();
+	run->asked = clock_seconds();
 	if (!agent_has_room(run->agent, 0))
 		return 0; /* what is there has to go first, and is waited for as well */
 	return agent_send(run->agent, PROTOCOL_PING, NULL, 0, err);
@@ -247,13 +248,13 @@ static int ask(struct run *run, struct err *err)
 
 static bool is_silent(const struct run *run)
 {
-	return run->asked > 0 && agent_now() - run->asked >= SILENCE;
+	return run->asked > 0 && clock_seconds() - run->asked >= SILENCE;
 }
 
 /* A machine that pauses may go on: that it is silent ends nothing, unless we are told to. */
 static int check_silence(struct run *run, struct err *err)
 {
-	if (agent_now() - run->heard >= SILENCE && ask(run, err) < 0)
+	if (clock_seconds() - run->heard >= SILENCE && ask(run, err) < 0)
 		return -1;
 	if (!run->leaving || !is_silent(run) || run->ended)
 		return 0;
@@ -275,7 +276,7 @@ static void read_size(int fd, uint8_t size[4])
 /* Who does not get rid of a command asks again and again. */
 static int count_interrupts(struct run *run, struct err *err)
 {
-	double now = agent_now();
+	double now = clock_seconds();
 
 	run->interrupts = now - run->last_interrupt < 1 ? run->interrupts + 1 : 1;
 	run->last_interrupt = now;
@@ -337,7 +338,7 @@ static int check_end(const struct run *run, struct err *err)
 {
 	if (interrupt_check(err) < 0)
 		return -1;
-	if (run->until > 0 && agent_now() >= run->until)
+	if (run->until > 0 && clock_seconds() >= run->until)
 		return err_set(err, ERR_IO, "%s: the command has not ended after %g seconds",
 			run->agent->name, run->exchange->command->timeout);
 	return 0;
@@ -470,10 +471,10 @@ int agent_exchange(struct agent *agent, uint8_t type, const struct buf *request,
 	run->signals = -1;
 	run->interrupts = run->interrupted = 0;
 	run->leaving = 0;
-	run->heard = agent_now();
+	run->heard = clock_seconds();
 	run->asked = 0;
 	run->last_interrupt = 0;
-	run->until = command->timeout > 0 ? agent_now() + command->timeout : 0;
+	run->until = command->timeout > 0 ? clock_seconds() + command->timeout : 0;
 	run->attr_came = run->ended = false;
 	open_flow(&run->flows[0], &command->out, PROTOCOL_STDOUT);
 	open_flow(&run->flows[1], &command->errors, PROTOCOL_STDERR);

@@ -8,22 +8,19 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 
 #define FIRST_FILE 3 /* the descriptor of the first file in the program */
 #define MAX_FILES  16
 #define LEAST_FD   (FIRST_FILE + MAX_FILES) /* their descriptors end where ours begin */
-#define POLL_MS    100                      /* a signal is noticed that late at most */
-#define REAP_MS    5   /* between looks for the end of one whose stdout is closed */
-#define GRACE      5.0 /* seconds from SIGTERM to SIGKILL */
-#define CHUNK      (16 << 10)
+#define GRACE      5.0                      /* seconds from SIGTERM to SIGKILL */
 
 /* A program that runs. */
 struct child {
@@ -42,14 +39,6 @@ struct terminal {
 	int flags; /* of the open file */
 	struct termios modes;
 };
-
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 /* ---- starting ---------------------------------------------------------------------------- */
 
@@ -159,7 +148,7 @@ static int print(int fd, const char *data, size_t len, struct err *err)
 		ssize_t n = write(fd, data, len);
 
 		if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){fd, POLLOUT, 0}, 1, POLL_MS);
+			poll(&(struct pollfd){fd, POLLOUT, 0}, 1, CHILD_POLL_MS);
 		else if (n < 0 && errno != EINTR)
 			return err_errno(err, errno, "write to %s",
 				fd == STDOUT_FILENO ? "stdout" : "stderr");
@@ -184,53 +173,42 @@ static int keep(struct buf *tail, size_t limit, const char *data, size_t len, st
 	return 0;
 }
 
-/* Pass on what is there now; at its end the descriptor is closed and becomes -1. */
+/* Pass on what is there now. */
 static int pass(struct child *child, size_t limit, struct buf *tail, struct err *err)
 {
-	char chunk[CHUNK];
-	ssize_t n = 1;
+	char chunk[CHILD_CHUNK];
+	ssize_t n;
 
-	while (child->out >= 0 && (n = read(child->out, chunk, sizeof(chunk))) > 0) {
+	while ((n = child_read(&child->out, chunk, err)) > 0) {
 		if (keep(tail, limit, chunk, (size_t)n, err) < 0 ||
 			print(child->to, chunk, (size_t)n, err) < 0)
 			return -1;
 		if (interrupt_signal())
 			return 0;
 	}
-	if (n == 0) {
-		close(child->out);
-		child->out = -1;
-	}
-	return n < 0 && errno != EAGAIN && errno != EINTR ? err_errno(err, errno, "read a pipe")
-							  : 0;
+	return n < 0 ? -1 : 0;
 }
 
-/* Whether it has ended by now. */
+/* Whether nothing of it runs any more, or nobody can tell. */
 static bool reap(struct child *child, int *status)
 {
-	int raw;
+	struct err ignored;
 
-	if (!child->pid)
-		return true;
-	if (waitpid(child->pid, &raw, WNOHANG) != child->pid)
-		return false;
-	child->pid = 0;
-	*status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
-	return true;
+	return !child->pid || child_reap(&child->pid, child->name, status, &ignored) != 0;
 }
 
 static void end(struct child *child, int *status)
 {
-	double until = seconds() + GRACE;
+	double until = clock_seconds() + GRACE;
 
 	if (child->pid)
 		kill(child->pid, SIGTERM);
-	while (!reap(child, status) && seconds() < until)
-		poll(NULL, 0, REAP_MS);
+	while (!reap(child, status) && clock_seconds() < until)
+		child_wait(-1, -1);
 	if (child->pid)
 		kill(child->pid, SIGKILL);
 	while (!reap(child, status))
-		poll(NULL, 0, REAP_MS);
+		child_wait(-1, -1);
 }
 
 /* Tell it that it is to end, and pass on what it says to that. It is ended anyway, so
@@ -238,15 +216,14 @@ static void end(struct child *child, int *status)
 static void take_leave(
 	struct child *child, const struct foreground_request *r, struct foreground_result *result)
 {
-	double until = seconds() + r->patience;
+	double until = clock_seconds() + r->patience;
 	struct err ignored;
 
 	if (!child->pid || child->ear < 0 ||
 		send(child->ear, r->farewell, strlen(r->farewell), MSG_NOSIGNAL) < 0)
 		return;
-	while (!reap(child, &result->status) && seconds() < until) {
-		poll(&(struct pollfd){child->out, POLLIN, 0}, 1,
-			child->out < 0 ? REAP_MS : POLL_MS);
+	while (!reap(child, &result->status) && clock_seconds() < until) {
+		child_wait(child->out, -1);
 		pass(child, r->tail, &result->tail, &ignored);
 	}
 	pass(child, r->tail, &result->tail, &ignored);
@@ -255,15 +232,17 @@ static void take_leave(
 static int follow(struct child *child, const struct foreground_request *r,
 	struct foreground_result *result, struct err *err)
 {
-	double until = r->timeout > 0 ? seconds() + r->timeout : 0;
-	bool ended = false;
+	double until = r->timeout > 0 ? clock_seconds() + r->timeout : 0;
+	int ended = 0;
 
 	while (!ended) {
-		poll(&(struct pollfd){child->out, POLLIN, 0}, 1,
-			child->out < 0 ? REAP_MS : POLL_MS);
-		ended = reap(child, &result->status);
-		if (!ended && until > 0 && seconds() >= until) {
-			result->timed_out = ended = true;
+		child_wait(child->out, -1);
+		ended = child_reap(&child->pid, child->name, &result->status, err);
+		if (ended < 0)
+			return -1;
+		if (!ended && until > 0 && clock_seconds() >= until) {
+			result->timed_out = true;
+			ended = 1;
 			take_leave(child, r, result);
 			end(child, &result->status);
 		}

@@ -1,22 +1,19 @@
 #include "base/run.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 
-#define POLL_MS 100 /* a signal is noticed that late at most */
-#define REAP_MS 5   /* between looks for the end of one whose pipes are closed */
-#define FD_MIN  3   /* above those that the child's end up as */
-#define CHUNK   (16 << 10)
+#define FD_MIN 3 /* above those that the child's end up as */
 
 /* A program that runs. The descriptors are ours; -1: closed. */
 struct child {
@@ -76,35 +73,19 @@ static int start(struct child *child, const struct run_request *r, struct err *e
 
 /* ---- listening --------------------------------------------------------------------------- */
 
-static double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* Take what is there now; at its end the descriptor is closed and becomes -1. Of what
- * is over the limit one byte is kept, to see by. */
+/* Take what is there now. Of what is over the limit one byte is kept, to see by. */
 static int take(int *fd, struct buf *to, size_t limit, struct err *err)
 {
-	char chunk[CHUNK];
-	ssize_t n = 1;
+	char chunk[CHILD_CHUNK];
+	ssize_t n = 0;
 
-	while (*fd >= 0 && (n = read(*fd, chunk, sizeof(chunk))) > 0) {
-		size_t room = limit + 1 - to->len, len = (size_t)n < room ? (size_t)n : room;
+	while (to->len <= limit && (n = child_read(fd, chunk, err)) > 0) {
+		size_t room = limit + 1 - to->len;
 
-		if (buf_append(to, chunk, len, err) < 0)
+		if (buf_append(to, chunk, (size_t)n < room ? (size_t)n : room, err) < 0)
 			return -1;
-		if (to->len > limit)
-			break;
 	}
-	if (n == 0) {
-		close(*fd);
-		*fd = -1;
-	}
-	return n < 0 && errno != EAGAIN && errno != EINTR ? err_errno(err, errno, "read a pipe")
-							  : 0;
+	return n < 0 ? -1 : 0;
 }
 
 static int take_both(struct child *child, const struct run_request *r, struct run_result *result,
@@ -121,45 +102,21 @@ static int take_both(struct child *child, const struct run_request *r, struct ru
 	return 0;
 }
 
-/* 1 when it has ended. */
-static int reap(struct child *child, int *status, struct err *err)
-{
-	int raw;
-	pid_t pid = waitpid(child->pid, &raw, WNOHANG);
-
-	if (pid < 0 && errno != EINTR) {
-		child->pid = 0;
-		return err_errno(err, errno, "wait for %s", child->name);
-	}
-	if (pid <= 0)
-		return 0;
-	child->pid = 0;
-	*status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
-	return 1;
-}
-
-static void wait_for_output(const struct child *child)
-{
-	struct pollfd fds[] = {{child->out, POLLIN, 0}, {child->errors, POLLIN, 0}};
-
-	poll(fds, 2, child->out < 0 && child->errors < 0 ? REAP_MS : POLL_MS);
-}
-
 static int listen_to(struct child *child, const struct run_request *r, struct run_result *result,
 	struct err *err)
 {
-	double end = seconds() + r->timeout;
+	double end = clock_seconds() + r->timeout;
 	int ended = 0;
 
 	while (!ended) {
-		wait_for_output(child);
-		ended = reap(child, &result->status, err);
+		child_wait(child->out, child->errors);
+		ended = child_reap(&child->pid, child->name, &result->status, err);
 		/* After its end, so that its last words are among what is taken. */
 		if (ended < 0 || take_both(child, r, result, err) < 0)
 			return -1;
 		if (!ended && interrupt_check(err) < 0)
 			return -1;
-		if (!ended && seconds() >= end)
+		if (!ended && clock_seconds() >= end)
 			return err_set(err, ERR_IO, "%s has not ended after %g seconds",
 				child->name, r->timeout);
 	}

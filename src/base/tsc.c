@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "base/clock.h"
+
 #define SLEEP_NS 30000000
 #define TRIES    20
 
@@ -13,14 +15,6 @@ struct reading {
 	uint64_t ns;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Of some readings the one that was interrupted least. */
 static struct reading take(void)
 {
@@ -28,9 +22,9 @@ static struct reading take(void)
 	uint64_t least = UINT64_MAX;
 
 	for (int i = 0; i < TRIES; i++) {
-		uint64_t before = now_ns();
+		uint64_t before = (uint64_t)clock_ns();
 		uint64_t count = __builtin_ia32_rdtsc();
-		uint64_t spent = now_ns() - before;
+		uint64_t spent = (uint64_t)clock_ns() - before;
 
 		if (spent < least) {
 			least = spent;

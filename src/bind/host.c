@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/foreground.h"
 #include "base/publish.h"
@@ -85,10 +85,7 @@ static int host_columns(lua_State *L)
 /* clock(): seconds that only go forward */
 static int host_clock(lua_State *L)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+	lua_pushnumber(L, clock_seconds());
 	return 1;
 }
 

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "fetch/private.h"
 
@@ -274,14 +274,10 @@ static void answer_came(struct fetch *f)
 static void log_request(struct fetch *f)
 {
 	char text[sizeof(f->answered) + 128];
-	struct timespec now;
-	double seconds;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	seconds = (double)(now.tv_sec - f->begun.tv_sec) +
-		  (double)(now.tv_nsec - f->begun.tv_nsec) / 1e9;
 	snprintf(text, sizeof(text), "GET %s: %ld, %llu bytes, %.2f s", f->answered, f->status,
-		f->refused ? 0 : (unsigned long long)(f->position - f->offset), seconds);
+		f->refused ? 0 : (unsigned long long)(f->position - f->offset),
+		clock_seconds() - f->begun);
 	add_line(f, &f->requests, text);
 }
 
@@ -312,7 +308,7 @@ void fetch_transfer(struct fetch *f)
 		.done = ended,
 	};
 
-	clock_gettime(CLOCK_MONOTONIC, &f->begun);
+	f->begun = clock_seconds();
 	f->transfer = http_start(f->fetcher->http, &f->http, &sink, &f->err);
 	if (!f->transfer)
 		fetch_fail(f, &f->err);

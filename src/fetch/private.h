@@ -4,7 +4,6 @@
 
 #include <pthread.h>
 #include <stdbool.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "fetch/fetch.h"
@@ -48,9 +47,9 @@ struct fetch {
 	bool bad_page;
 	bool elsewhere;
 	bool trace;
-	uint64_t offset;       /* where the body under way begins */
-	struct timespec begun; /* the request under way */
-	bool followed;         /* bytes of another process's were read */
+	uint64_t offset; /* where the body under way begins */
+	double begun;    /* the request under way */
+	bool followed;   /* bytes of another process's were read */
 	long status;
 	char answered[512]; /* the URL that did, for people */
 	unsigned answers, restarts;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "guest/agent_session.h"
+#include "guest/clock.h"
 #include "guest/program.h"
 #include "guest/protocol.h"
 #include "guest/watch.h"
@@ -315,14 +316,6 @@ static void serve_port(const struct agent_address *address, const char *text, bo
 }
 
 /* ---- again and again --------------------------------------------------------------------- */
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
 
 /* In the parent: it is a child that ended. It is said once: one that ends at each
  * beginning could fill the console. */

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "guest/clock.h"
 
 #define SERVER_PORT 67
 #define CLIENT_PORT 68
@@ -132,14 +133,6 @@ static int open_socket(const char *device)
 	if (fd >= 0)
 		close(fd);
 	return -1;
-}
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
 }
 
 /* An answer of one of the types that are wanted; -1 when the time is over. */

@@ -6,17 +6,11 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "guest/clock.h"
+
 #define SECOND      1000ll
 #define FOREVER     (-1ll)
 #define LAST_SIGNAL 64
-
-static long long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * SECOND + now.tv_nsec / 1000000;
-}
 
 /* Blocked signals wait to be fetched, also those that PID 1 would otherwise not get
  * for want of a handler. */

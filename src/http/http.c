@@ -5,25 +5,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/wait.h"
 #include "http/private.h"
 
 #define IDLE_MS 10000
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- calls ---------------------------------------------------------------------- */
 
 /* The next call that is due, out of the list; NULL and how long to wait. */
 static struct call *take_due(struct http *http, int *wait_ms)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	struct call *call;
 
 	pthread_mutex_lock(&http->lock);
@@ -60,7 +53,7 @@ int http_later(struct http *http, http_call_fn *fn, void *arg, uint32_t ms, stru
 		return err_set(err, ERR_NO_MEMORY, "out of memory");
 	call->fn = fn;
 	call->arg = arg;
-	call->at = now_ms() + ms;
+	call->at = clock_ms() + ms;
 	pthread_mutex_lock(&http->lock);
 	for (slot = &http->calls; *slot && (*slot)->at <= call->at; slot = &(*slot)->next)
 		;
@@ -175,7 +168,7 @@ struct http *http_new(struct err *err)
 
 	if (http && curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) {
 		http->multi = curl_multi_init();
-		http->jitter = (uint64_t)now_ms();
+		http->jitter = (uint64_t)clock_ms();
 		pthread_mutex_init(&http->lock, NULL);
 		pthread_cond_init(&http->ran, NULL);
 		if (http->multi && start_thread(http) == 0)

@@ -13,7 +13,7 @@ struct call {
 	struct call *next; /* by `at` */
 	http_call_fn *fn;
 	void *arg;
-	int64_t at; /* ms of CLOCK_MONOTONIC */
+	int64_t at; /* of clock_ms */
 };
 
 struct http {

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "bind/bind.h"
 
@@ -24,7 +24,7 @@ static pthread_t main_thread;
 /* Since stop_catch_signals. */
 static struct {
 	int number; /* 0: none came */
-	struct timespec time;
+	int64_t ms;
 } first;
 
 /* The signal whose error nobody may catch, as an earlier one was; 0: none. */
@@ -85,15 +85,6 @@ static void handle_signals(void (*handler)(int))
  * wish, not two. So is a key that is held. */
 #define TWICE_MS 100
 
-static int64_t ms_since(const struct timespec *from)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)(now.tv_sec - from->tv_sec) * 1000 +
-	       (now.tv_nsec - from->tv_nsec) / 1000000;
-}
-
 /* A session may hold an hour of somebody's work: it does not end unasked. */
 static bool warn(void)
 {
@@ -115,7 +106,7 @@ static void end_process(int number)
 /* Whether a signal that is not the first asks for anything more. */
 static bool insists(int number)
 {
-	bool again = ms_since(&first.time) >= TWICE_MS;
+	bool again = clock_ms() - first.ms >= TWICE_MS;
 	bool heeded = !interrupt_signal();
 
 	if (heeded && at_prompt)
@@ -138,7 +129,7 @@ static void on_signal(int number)
 	}
 	if (!first.number) {
 		first.number = number;
-		clock_gettime(CLOCK_MONOTONIC, &first.time);
+		first.ms = clock_ms();
 	} else if (!insists(number)) {
 		return;
 	}

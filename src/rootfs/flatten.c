@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "rootfs/layer.h"
 #include "rootfs/place.h"
@@ -31,16 +31,13 @@ static int tick(struct layer *l, struct err *err)
 		.entries = l->report->entries,
 	};
 	struct blob_progress blob;
-	struct timespec now;
-	int64_t ms;
+	int64_t now = clock_ms();
 
 	if (interrupt_check(err) < 0)
 		return -1;
 	if (!l->options->tick)
 		return 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (now.tv_sec - l->ticked.tv_sec) * 1000 + (now.tv_nsec - l->ticked.tv_nsec) / 1000000;
-	if (ms < 100 && !l->ended)
+	if (now - l->ticked < 100 && !l->ended)
 		return 0;
 	l->ticked = now;
 	blob_progress(l->blob, &blob);

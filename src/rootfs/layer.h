@@ -3,8 +3,6 @@
 #ifndef BANGER_ROOTFS_LAYER_H
 #define BANGER_ROOTFS_LAYER_H
 
-#include <time.h>
-
 #include "base/buf.h"
 #include "rootfs/flatten.h"
 #include "rootfs/resolve.h"
@@ -28,8 +26,8 @@ struct layer {
 	char shown[256];       /* raw, short enough for a message */
 	struct buf dir_path;   /* of the last entry's directory, clean */
 	struct tree_node *dir; /* the last entry's directory, or NULL */
-	struct timespec ticked;
-	bool ended; /* one last tick */
+	int64_t ticked;        /* ms */
+	bool ended;            /* one last tick */
 };
 
 /* note.c: ERR_LAYER for the current entry, "entry NAME: <text>". Returns -1. */

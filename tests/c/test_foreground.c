@@ -9,6 +9,7 @@
 
 #include "base/foreground.h"
 #include "base/interrupt.h"
+#include "base/run.h"
 #include "base/tsc.h"
 
 #define SHELL(script) ((char *[]){"sh", "-c", (script), NULL})
@@ -112,6 +113,30 @@ static void no_program_is_an_error(void **state)
 	request.argv = (char *[]){(char *)unit_path("plain"), NULL};
 	assert_error(foreground_run(&request, &result, &err), ERR_IO, "Permission denied");
 	unlink(unit_path("plain"));
+}
+
+/* As where the end of programs is nobody's concern: it is an error, and no endless wait. */
+static void program_that_cannot_be_waited_for_is_an_error(void **state)
+{
+	struct foreground_request request = {.argv = SHELL("exit 3")};
+	struct foreground_result result;
+	struct run_request quiet = {
+		.argv = SHELL("exit 3"), .input = "", .timeout = 600, .limit = 10};
+	struct run_result printed;
+	struct err err;
+	int rc, quiet_rc;
+	struct err quiet_err;
+
+	(void)state;
+	signal(SIGCHLD, SIG_IGN);
+	rc = foreground_run(&request, &result, &err);
+	quiet_rc = run_program(&quiet, &printed, &quiet_err);
+	signal(SIGCHLD, SIG_DFL);
+	assert_int_equal(rc, -1);
+	assert_message(ERR_IO, "wait for sh: No child processes");
+	err = quiet_err;
+	assert_int_equal(quiet_rc, -1);
+	assert_message(ERR_IO, "wait for sh: No child processes");
 }
 
 static void program_is_ended_when_its_time_is_over(void **state)
@@ -278,6 +303,7 @@ int main(void)
 		cmocka_unit_test(files_are_descriptors_without_names),
 		cmocka_unit_test(too_many_files_are_refused),
 		cmocka_unit_test(no_program_is_an_error),
+		cmocka_unit_test(program_that_cannot_be_waited_for_is_an_error),
 		cmocka_unit_test(program_is_ended_when_its_time_is_over),
 		cmocka_unit_test(program_is_told_before_it_is_ended),
 		cmocka_unit_test(program_that_takes_no_leave_is_ended),

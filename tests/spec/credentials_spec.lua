@@ -509,6 +509,13 @@ describe("running a program", function()
     assert.same({ "banger-lua: interrupted\n", 143 }, { out, status })
   end)
 
+  it("works where whoever started us ignores the end of programs", function()
+    local code = [[
+      local host = require "banger".host
+      print(host.run({ "sh", "-c", "sleep 0.1; exit 3" }).status, host.foreground({ "sh", "-c", "sleep 0.1; exit 4" }).status)]]
+    assert.equal("3\t4\n", sh.run(("timeout -s KILL 60 env --ignore-signal=CHLD %s -e %s 2>&1"):format(sh.quote(sh.banger()), sh.quote(code))))
+  end)
+
   it("checks its arguments", function()
     for message, args in pairs {
       ["bad argument #1 to 'run' (a program expected)"] = { {} },
