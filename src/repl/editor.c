@@ -52,6 +52,17 @@ static char *prompt_of(EditLine *el)
 
 /* ---- reading ------------------------------------------------------------------------ */
 
+/* Whether the terminal breaks lines by itself. What is being typed is drawn while it does
+ * not, so that libedit ends each row: where the width changes, terminals put together what
+ * they broke, and with libedit that would be some rows and others not. While a key is
+ * waited for it does, as nobody knows how that ends. */
+static void set_wrap(struct editor *editor, bool on)
+{
+	if (editor->pastes)
+		fputs(on ? "\033[?7h" : "\033[?7l", editor->out);
+	fflush(editor->out);
+}
+
 static void mark_pastes(struct editor *editor, bool on)
 {
 	if (editor->pastes)
@@ -69,45 +80,51 @@ static void stop_process(struct editor *editor)
 	sigaddset(&stop, SIGTSTP);
 	el_set(editor->el, EL_PREP_TERM, 0);
 	mark_pastes(editor, false);
+	set_wrap(editor, true);
 	raise(SIGTSTP);
 	pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
 	pthread_sigmask(SIG_BLOCK, &stop, NULL);
 	el_set(editor->el, EL_PREP_TERM, 1);
 	mark_pastes(editor, true);
+	set_wrap(editor, false);
 	el_set(editor->el, EL_REFRESH);
 }
 
-/* How many rows of the screen are above the cursor's in what is being typed. */
-static int rows_above(struct editor *editor, int columns)
+/* How many rows of the screen are above the cursor's in what is being typed: it was drawn
+ * in rows of `drawn` columns, and the terminal breaks them anew where it has less now. */
+static int rows_above(struct editor *editor, int drawn, int columns)
 {
 	const LineInfoW *line = el_wline(editor->el);
-	int row = 0, column = (int)strlen(editor->prompt);
+	int rows = 0, column = (int)strlen(editor->prompt);
 
 	for (const wchar_t *at = line->buffer; at < line->cursor; at++) {
-		int width = wcwidth(*at);
+		int width = *at == L'\t' ? 8 - column % 8 : wcwidth(*at) > 0 ? wcwidth(*at) : 0;
 
-		column += width > 0 ? width : 0;
-		if (*at == L'\n' || column >= columns) {
-			row++;
-			column = *at == L'\n' ? 0 : column - columns;
+		if (*at == L'\n' || column + width > drawn) {
+			rows += 1 + (column > 0 ? column - 1 : 0) / columns;
+			column = 0;
 		}
+		if (*at != L'\n')
+			column += width;
 	}
-	return row;
+	if (column >= drawn)
+		return rows + 1 + (column - 1) / columns;
+	return rows + column / columns;
 }
 
-/* Terminals break lines anew when their width changes: what is being typed is drawn
- * again over that. */
+/* What is being typed is drawn again over what the terminal made of it. */
 static void follow_size(struct editor *editor)
 {
 	struct winsize size;
-	int rows;
+	int rows, drawn = editor->size.ws_col;
 
 	if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 ||
 		(size.ws_col == editor->size.ws_col && size.ws_row == editor->size.ws_row))
 		return;
 	editor->size = size;
 	el_resize(editor->el);
-	rows = editor->pastes && size.ws_col ? rows_above(editor, size.ws_col) : 0;
+	rows = editor->pastes && size.ws_col && drawn > 0 ? rows_above(editor, drawn, size.ws_col)
+							  : 0;
 	if (rows)
 		fprintf(editor->out, "\033[%dA", rows);
 	if (editor->pastes)
@@ -147,8 +164,11 @@ static bool wait_input(struct editor *editor)
 		fds[0].revents = fds[1].revents = 0;
 		if (ppoll(fds, 2, NULL, &before) < 0)
 			continue;
-		if (fds[1].revents)
+		if (fds[1].revents) {
+			set_wrap(editor, false);
 			take_signal(editor);
+			set_wrap(editor, true);
+		}
 		if (fds[0].revents)
 			break;
 	}
@@ -166,10 +186,11 @@ static int read_character(EditLine *el, wchar_t *character)
 		ssize_t count;
 		char byte;
 
-		if (!wait_input(editor)) {
-			editor->dropped = true;
+		set_wrap(editor, true);
+		editor->dropped = !wait_input(editor);
+		set_wrap(editor, false);
+		if (editor->dropped)
 			return -1;
-		}
 		count = read(STDIN_FILENO, &byte, 1);
 		if (count < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
@@ -218,7 +239,9 @@ static unsigned char key_complete(EditLine *el, int character)
 	if (completion.insert && *completion.insert && el_insertstr(el, completion.insert) == 0)
 		result = CC_REFRESH;
 	if (completion.listing) {
+		set_wrap(editor, true);
 		fprintf(editor->out, "\n%s%s", editor->pastes ? "\033[J" : "", completion.listing);
+		set_wrap(editor, false);
 		el_set(el, EL_REFRESH);
 		result = CC_NORM;
 	}
@@ -428,6 +451,8 @@ static bool start(struct editor *editor, const char *terminal)
 		return false;
 	if (terminal)
 		el_set(editor->el, EL_TERMINAL, terminal);
+	if (editor->pastes)
+		el_set(editor->el, EL_SETTC, "am", "no", NULL); /* see set_wrap */
 	history(editor->history, &event, H_SETSIZE, HISTORY_ENTRIES);
 	history(editor->history, &event, H_SETUNIQUE, 1);
 	el_set(editor->el, EL_CLIENTDATA, editor);
@@ -541,7 +566,9 @@ enum editor_input editor_read(
 	el_resize(editor->el);
 	el_set(editor->el, EL_PREP_TERM, 1); /* before there is a prompt to answer */
 	mark_pastes(editor, true);
+	set_wrap(editor, false);
 	*line = el_gets(editor->el, &count);
+	set_wrap(editor, true);
 	mark_pastes(editor, false);
 	if (!*line || count <= 0)
 		input = ended(editor);

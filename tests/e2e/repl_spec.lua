@@ -378,16 +378,62 @@ describe("the screen", function()
     t:press("Up"):press("Enter"):expect '{\n  a = "aaaaaaaaaaaaaaa",\n  b = "bbbbbbbbbbbbbbb",\n}\n>'
   end)
 
+  --- Waits until a text is on the screen once, in rows of the terminal's width, and nothing behind it.
+  local function expect_rows(t, text, width)
+    local rows = {}
+    for at = 1, #text, width do rows[#rows + 1] = text:sub(at, at + width - 1):gsub(" +$", "") end
+    local want = "\n" .. table.concat(rows, "\n") .. "\n"
+    local limit = os.time() + 60
+    repeat
+      local shown = ("\n" .. t:visible()):gsub(" +\n", "\n"):gsub("\n+$", "\n")
+      local at = shown:find(rows[1], 1, true)
+      if at and shown:sub(at - 1) == want then return end
+      sh.run "sleep 0.05"
+    until os.time() > limit
+    error(("not on the screen alone: %s\n--- the screen:\n%s---"):format(want, t:visible()), 2)
+  end
+
   it("a line that is being typed is drawn anew when the width changes", function()
-    local t = open("", { width = 100 })
-    t:type("x = 'a long line, which does not fit a line of the terminal when that gets narrow' -- so it is broken"):expect "is broken"
-    t:tmux("resize-window", "-x", "50", "-y", "30")
-    t:type(" !"):expect "\n> x = 'a long line, which does not fit a line of the terminal when that gets narrow' -- so it is broken !"
-    assert.equal(1, select(2, t:visible():gsub("a long line", "")))
-    t:tmux("resize-window", "-x", "120", "-y", "30")
-    t:type("?"):expect "\n> x = 'a long line, which does not fit a line of the terminal when that gets narrow' -- so it is broken !?"
-    t:press("Enter"):expect "\n>"
-    t:enter("#x"):expect "\n76\n>"
+    local LINE = "x = 'a long line, which does not fit a line of the terminal when that gets narrow' -- so it is broken, more than once"
+    for _, left in ipairs { 0, 30, 100 } do
+      local t = open("", { width = 100 })
+      t:enter("1 + 1"):expect "\n2\n>"
+      t:type(LINE)
+      for _ = 1, left do t:press "Left" end
+      local before, after = LINE:sub(1, #LINE - left), LINE:sub(#LINE - left + 1)
+      for _, width in ipairs { 50, 120, 60, 61, 90, 30, 140, 100 } do
+        t:tmux("resize-window", "-x", tostring(width), "-y", "40")
+        t:type "!"
+        before = before .. "!"
+        expect_rows(t, "> " .. before .. after, width)
+      end
+      t:press("End"):type " ":press("Enter"):expect "\n>"
+      t:close()
+    end
+  end)
+
+  it("a line of several, with tabs and wide characters, is drawn anew too", function()
+    local t = open("", { width = 60 })
+    t:paste "f = function(a)\n\treturn a .. '\231\140\171\231\140\171\231\140\171' -- which is longer than a row\nend"
+    t:expect "\nend"
+    for _, width in ipairs { 40, 80, 30, 100 } do t:tmux("resize-window", "-x", tostring(width), "-y", "40") end
+    t:type(" -- !"):expect "\nend -- !"
+    local shown = t:visible()
+    assert.equal(1, select(2, shown:gsub("function", "")), shown)
+    assert.equal(1, select(2, shown:gsub("longer than a row", "")), shown)
+    t:press("Enter"):expect "-- !\n>"
+    t:enter("#f ''"):expect "\n9\n>"
+  end)
+
+  it("wraps what programs print, while a line is typed and after that", function()
+    local t = open("", { width = 40 })
+    t:type "x = 1"
+    t:tmux("resize-window", "-x", "41", "-y", "40")
+    t:press("Enter"):expect "x = 1\n>"
+    t:enter("print(('ab'):rep(60))"):expect(("ab"):rep(60))
+    t:press "C-d"
+    assert.equal(0, t:status())
+    assert.equal("1", t:tmux("display", "-p", "#{wrap_flag}"):match "%d")
   end)
 
   it("has colours, but not with NO_COLOR or a dumb terminal", function()
