@@ -2,6 +2,7 @@
 --
 --     banger-lua recipes
 --     banger-lua recipes nginx
+--     banger-lua recipes --source nginx > web.lua
 local argparse = require "argparse"
 local banger = require "banger"
 local cli = require "banger.cli"
@@ -13,6 +14,7 @@ local parser = argparse("banger-lua recipes", "List image recipes: those that ar
 parser:argument("recipe", "Its name, or the path of one."):args "?"
 parser:flag("--keys", "List the keys that a recipe may have.")
 parser:mutex(
+  parser:flag("--source", "Print the recipe itself, to copy it."),
   parser:flag("--json", "Print JSON."),
   parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only names, a line each.")
 )
@@ -38,15 +40,21 @@ end
 
 local function describe(recipe)
   return {
-    name = recipe.name, path = recipe.path, description = recipe.values.description, match = recipe.values.match,
+    name = recipe.name, path = recipe.dir and recipe.path, built_in = not recipe.dir,
+    description = recipe.values.description, match = recipe.values.match,
     variables = recipe.variables,
   }
+end
+
+-- One that is built in has no file.
+local function place(recipe)
+  return recipe.dir and recipe.path or ("built in; --source %s prints it"):format(recipe.name)
 end
 
 local function print_list(list)
   for _, recipe in ipairs(list) do
     local applies = recipe.values.match and " (by itself for " .. table.concat(recipe.values.match, ", ") .. ")" or ""
-    row(recipe.name, (recipe.values.description or recipe.path) .. applies)
+    row(recipe.name, (recipe.values.description or place(recipe)) .. applies)
   end
 end
 
@@ -55,13 +63,17 @@ local function print_one(recipe)
   if options.quiet then
     return
   end
-  row("path", recipe.path)
+  row("path", place(recipe))
   for _, variable in ipairs(recipe.variables) do
     cli.write(("-D %s=%s\n    %s\n"):format(variable.name, tostring(variable.default), variable.help))
   end
 end
 
-if options.keys then
+if options.source and not options.recipe then
+  banger.error("usage", "--source: whose is missing: say the recipe's name")
+elseif options.source then
+  cli.write(image_recipe.source(options.recipe))
+elseif options.keys then
   print_keys()
 elseif options.recipe then
   local recipe = image_recipe.read(options.recipe, cli.recipe_globals(banger))

@@ -128,7 +128,7 @@ end
 -- Paths are relative to the recipe that says them.
 local function find_used(recipe, name)
   local relative = recipe.dir and name:find "^[^/]" and (name:find "/" or name:find "%.lua$")
-  local ok, found = pcall(find, relative and recipe.dir .. "/" .. name or name)
+  local ok, found = pcall(find, relative and sandbox.beside(recipe, name) or name)
   if ok then
     return found
   elseif not core.is_error(found) or found.code == "interrupted" then
@@ -219,6 +219,18 @@ end
 ---@return banger.image_recipe
 function M.read(name, globals)
   return sandbox.run(find(name), {}, globals or {})
+end
+
+---The text of a recipe, whatever it holds.
+---@param name string # or path
+---@return string
+---@example
+---```lua
+---io.write(image_recipe.source "nginx")
+---```
+---Raises `not_found`.
+function M.source(name)
+  return find(name).text
 end
 
 ---Load all recipes that can be named: those that are built in, then the user's own, but

@@ -440,6 +440,28 @@ describe("banger-lua recipes", function()
     assert.same({ code = 0, err = "", out = "r              R.\npath           ./r.lua\n-D port=80\n    Where.\n" }, run "recipes ./r.lua")
   end)
 
+  it("has no file for one that is built in, and prints it", function()
+    local got = run "recipes slim"
+    assert.same({ 0, "" }, { got.code, got.err })
+    assert.is_truthy(got.out:find("\npath           built in; --source slim prints it\n", 1, true), got.out)
+    assert.same({ code = 0, err = "", out = sh.read_file "recipes/images/slim.lua" }, run "recipes --source slim")
+    write { ["r.lua"] = "sizee = 1" }
+    assert.same({ code = 0, err = "", out = "sizee = 1" }, run "recipes --source ./r.lua")
+    assert.same({ code = 1, out = "", err = "banger-lua: --source: whose is missing: say the recipe's name\n" }, run "recipes --source")
+    local one = require "cjson".decode(run "recipes --json slim".out)
+    assert.same({ true }, { one.built_in, one.path })
+    write { ["r.lua"] = "" }
+    one = require "cjson".decode(run "recipes --json r.lua".out)
+    assert.same({ false, "r.lua" }, { one.built_in, one.path })
+  end)
+
+  it("has plain paths for what a recipe names", function()
+    write { ["r.lua"] = "use = './s.lua'", ["s.lua"] = "\nuse = './././nosuch.lua'" }
+    refused(2, "./s.lua:2: use: ./nosuch.lua: there is no such recipe", "--recipe ./r.lua oci:layout out/x")
+    write { ["s.lua"] = "inject['/x'] = { file = './key.pub' }" }
+    refused(1, "./s.lua:1: inject: /x: ./key.pub is not there", "--recipe ./r.lua oci:layout out/x")
+  end)
+
   it("names the mistake of one", function()
     write { ["r.lua"] = "\nsizee = 1" }
     assert.same({ code = 1, out = "", err = "banger-lua: r.lua:2: unknown key 'sizee'; did you mean 'size'?\n" }, run "recipes r.lua")

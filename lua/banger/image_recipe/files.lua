@@ -92,7 +92,7 @@ function Files:host_path(text)
   elseif text:sub(1, 1) == "/" or not self.recipe.dir or is_given(self.recipe, text) then
     return text
   end
-  return self.recipe.dir .. "/" .. text
+  return sandbox.beside(self.recipe, text)
 end
 
 -- Its attributes: what is said, what one of its kind has there already, the default.

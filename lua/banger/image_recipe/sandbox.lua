@@ -97,6 +97,18 @@ function M.place(recipe, key, where)
   return ("%s:%d: %s"):format(recipe.path, line_of(recipe.text, recipe.lines[key] or 0, key, where), key)
 end
 
+---The path of a file that a recipe names, beside it.
+---@param recipe banger.image_recipe # not built in
+---@param path string # relative
+---@return string
+function M.beside(recipe, path)
+  local count
+  repeat
+    path, count = path:gsub("^%./+", "")
+  until count == 0
+  return recipe.dir .. (recipe.dir == "/" and "" or "/") .. path
+end
+
 ---Raise an error about what a recipe said of a key.
 ---@param recipe banger.image_recipe
 ---@param key string
