@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/check.h"
 #include "bind/embedded.h"
 #include "ext4/version.h"
 #include "http/version.h"
@@ -11,7 +12,7 @@
 /* embedded(name): the compiled-in file of that name as a function, or nil. */
 static int embedded(lua_State *L)
 {
-	int status = bind_load_embedded(L, luaL_checkstring(L, 1));
+	int status = bind_load_embedded(L, bind_check_path(L, 1));
 
 	if (status == -1)
 		lua_pushnil(L);
@@ -23,7 +24,7 @@ static int embedded(lua_State *L)
 /* resource(name): the bytes of the compiled-in file of that name, or nil. */
 static int resource(lua_State *L)
 {
-	if (!bind_push_embedded(L, luaL_checkstring(L, 1)))
+	if (!bind_push_embedded(L, bind_check_path(L, 1)))
 		lua_pushnil(L);
 	return 1;
 }

@@ -427,16 +427,6 @@ ssize_t blob_read(struct blob *blob, void *data, size_t len, uint64_t offset,
 	return n;
 }
 
-int blob_wait(struct blob *blob, struct err *err)
-{
-	int rc;
-
-	do
-		rc = blob_wait_briefly(blob, err);
-	while (rc > 0);
-	return rc;
-}
-
 int blob_wait_briefly(struct blob *blob, struct err *err)
 {
 	struct verifier *v = blob->verifier;
@@ -472,9 +462,4 @@ const char *blob_name(const struct blob *blob)
 	if (blob->digest[0])
 		return blob->digest;
 	return blob->path ? blob->path : "";
-}
-
-const char *blob_path(const struct blob *blob)
-{
-	return blob->path;
 }

@@ -69,9 +69,6 @@ void blob_close(struct blob *blob);
 ssize_t blob_read(struct blob *blob, void *data, size_t len, uint64_t offset,
 	const atomic_bool *stop, struct err *err);
 
-/* Wait for the verdict: 0 when digest and size are right. */
-int blob_wait(struct blob *blob, struct err *err);
-
 /* Wait a tenth of a second at most for the verdict: 0 when digest and size are
  * right, 1 when there is none yet, -1. */
 int blob_wait_briefly(struct blob *blob, struct err *err);
@@ -79,7 +76,5 @@ int blob_wait_briefly(struct blob *blob, struct err *err);
 void blob_progress(struct blob *blob, struct blob_progress *progress);
 /* "sha256:<hex>"; where nobody states one, the path. */
 const char *blob_name(const struct blob *blob);
-/* NULL unless it is a host file's. */
-const char *blob_path(const struct blob *blob);
 
 #endif

@@ -1,5 +1,6 @@
 /* http, fetch: requests and downloads, of a server on loopback (server.py). */
 #include "unit.h"
+#include "verdict.h"
 
 #include <pthread.h>
 #include <signal.h>

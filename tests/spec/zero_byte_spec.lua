@@ -86,6 +86,11 @@ it("members of an archive, and the archive", function()
   refuses_path("d/f", archive.is_compressed, archive, "d/f\0zz")
 end)
 
+it("what is compiled in", function()
+  refuses_path("README.md", core.resource, "README.md\0zz")
+  refuses_path("lua/banger/init.lua", core.embedded, "lua/banger/init.lua\0zz")
+end)
+
 it("stores, agents and what is fetched", function()
   local dir = scratch:path "store"
   refuses_path(dir, core.store, dir .. "\0zz")
