@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -565,11 +566,21 @@ static int run_process(lua_State *L, struct process *process)
 	return interrupt_signal() ? 128 + interrupt_signal() : process->code;
 }
 
+/* glibc keeps what is freed in its heap once a buffer as large was freed before: a few MiB
+ * for each layer, more or less as the threads happen to run. A threshold that is set stays. */
+static void give_back_buffers(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct process process = {.argc = argc, .argv = argv};
 	lua_State *L;
 
+	give_back_buffers();
 	/* Where it is ignored, as by some that start us, no program's end can be waited for. */
 	signal(SIGCHLD, SIG_DFL);
 	if (argc > 0 && argv[0][0])
