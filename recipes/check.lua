@@ -6,6 +6,7 @@
 local argparse = require "argparse"
 local check = require "banger.check"
 local cli = require "banger.cli"
+local count = require("banger.text").count
 local json = require "banger.json"
 
 local function percent(text)
@@ -53,10 +54,6 @@ if options.json then
     image = options.image, boots = result.errors == 0, errors = result.errors, warnings = result.warnings,
     architecture = result.architecture, init = result.init, findings = result.findings,
   }, "\n")
-end
-
-local function count(number, noun)
-  return ("%d %s%s"):format(number, noun, number == 1 and "" or "s")
 end
 
 if not options.json then

@@ -5,7 +5,7 @@ local argparse = require "argparse"
 local cli = require "banger.cli"
 local inspect = require "banger.inspect"
 local json = require "banger.json"
-local text = require "banger.inspect.text"
+local sizes = require "banger.size"
 
 local parser = argparse("banger-lua df", "Print space and inodes of an image: all, used, free."):add_help "--help"
 inspect.target(parser)
@@ -22,7 +22,7 @@ if options.json then
 end
 
 local function number(bytes)
-  return bytes and (options.human_readable and text.size(bytes) or tostring(bytes)) or "-"
+  return bytes and (options.human_readable and sizes.short(bytes) or tostring(bytes)) or "-"
 end
 
 local function percent(part, whole)

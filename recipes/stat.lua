@@ -53,7 +53,7 @@ local function write(st)
   row("layer", st.layer)
   for _, time in ipairs(TIMES) do
     local seconds = st[time[2]]
-    row(time[1], seconds and ("%s UTC (%d)"):format(text.time(seconds, st[time[2] .. "_nsec"]), seconds))
+    row(time[1], seconds and ("%s (%d)"):format(text.utc(seconds, st[time[2] .. "_nsec"]), seconds))
   end
   for _, item in ipairs(xattr.list(st, owners)) do
     row("xattr", ("%s = %s"):format(text.escape(item.name), item.text))

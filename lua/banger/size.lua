@@ -34,15 +34,35 @@ end
 ---A size for people, in the largest unit that leaves at least 1.
 ---@param bytes number
 ---@return string # such as "479.0 MiB"
+---@example
+---```lua
+---size.format(1536)  --> "1.5 KiB"
+---```
 function M.format(bytes)
-  local units = { "KiB", "MiB", "GiB", "TiB" }
-  local unit = "B"
-  local i = 0
-  while bytes >= 1024 and i < #units do
-    i = i + 1
-    bytes, unit = bytes / 1024, units[i]
+  local units, i = { "KiB", "MiB", "GiB", "TiB" }, 0
+  while bytes >= (i == 0 and 1024 or 1023.95) and i < #units do
+    bytes, i = bytes / 1024, i + 1
   end
-  return (i == 0 and "%d %s" or "%.1f %s"):format(bytes, unit)
+  return (i == 0 and "%d %s" or "%.1f %s"):format(bytes, units[i] or "B")
+end
+
+---A size as `ls -h` writes it: at most two digits and a unit, rounded up.
+---@param bytes integer
+---@return string
+---@example
+---```lua
+---size.short(1536)  --> "1.5K"
+---```
+function M.short(bytes)
+  local units, i, value = { "K", "M", "G", "T", "P" }, 0, bytes
+  while value >= 1024 and i < #units do
+    value, i = value / 1024, i + 1
+  end
+  local tenths = math.ceil(value * 10) / 10
+  if i == 0 then
+    return tostring(bytes)
+  end
+  return (tenths < 10 and "%.1f%s" or "%.0f%s"):format(tenths < 10 and tenths or math.ceil(value), units[i])
 end
 
 return M

@@ -88,9 +88,9 @@ end
 ---@return string
 ---@example
 ---```lua
----text.count(13626)  --> "13,626"
+---text.number(13626)  --> "13,626"
 ---```
-function M.count(number)
+function M.number(number)
   local digits = ("%d"):format(number)
   local sign, rest = digits:match "^(%-?)(%d+)$"
   rest = rest:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
@@ -104,29 +104,10 @@ end
 ---@return string
 ---@example
 ---```lua
----text.plural(2, "entry", "entries")  --> "2 entries"
+---text.count(2, "entry", "entries")  --> "2 entries"
 ---```
-function M.plural(number, noun, plural)
-  return ("%s %s"):format(M.count(number), number == 1 and noun or plural or noun .. "s")
-end
-
----Bytes in the largest unit that leaves at least 1, with two digits at least.
----@param bytes integer
----@return string
----@example
----```lua
----text.size(1288490188)  --> "1.2 GiB"
----text.size(945815552)   --> "902 MiB"
----```
-function M.size(bytes)
-  local units, i, value = { "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" }, 0, bytes
-  while value >= 1023.5 and i < #units do
-    value, i = value / 1024, i + 1
-  end
-  if i == 0 then
-    return ("%d B"):format(bytes)
-  end
-  return (value < 9.95 and "%.1f %s" or "%.0f %s"):format(value, units[i])
+function M.count(number, noun, plural)
+  return ("%s %s"):format(M.number(number), number == 1 and noun or plural or noun .. "s")
 end
 
 ---A mode's letters, as ls has them.
@@ -155,16 +136,33 @@ function M.mode(mode, type)
   return table.concat(letters)
 end
 
----A time, in UTC.
+---A time as ISO 8601 has it, in UTC.
 ---@param seconds integer # since 1970
+---@param nsec? integer # then with nine digits
+---@return string # such as "2020-01-02 03:04:05"; what no calendar has, as a number
+---@example
+---```lua
+---text.time(0)  --> "1970-01-01 00:00:00"
+---```
+function M.time(seconds, nsec)
+  local ok, date = pcall(os.date, "!%Y-%m-%d %H:%M:%S", seconds)
+  if not ok then
+    return ("%d seconds since 1970"):format(seconds)
+  end
+  return nsec and ("%s.%09d"):format(date, nsec) or date
+end
+
+---The same, which says that it is UTC.
+---@param seconds integer
+---@param nsec? integer
 ---@return string
 ---@example
 ---```lua
----text.time(0)  --> "1970-01-01 00:00:00 UTC"
+---text.utc(0)  --> "1970-01-01 00:00:00 UTC"
 ---```
-function M.time(seconds)
-  local ok, result = pcall(os.date, "!%Y-%m-%d %H:%M:%S UTC", seconds)
-  return ok and result or ("%d seconds since 1970"):format(seconds)
+function M.utc(seconds, nsec)
+  local time = M.time(seconds, nsec)
+  return time:find "1970$" and time or time .. " UTC"
 end
 
 ---Words in columns, read downwards.

@@ -1203,7 +1203,7 @@ describe("a hostile image", function()
     assert.equal("deep", out("cat", deep, at .. "/f"))
     assert.equal("", out("diff", deep, deep))
     assert.equal("/\n├── d\n│   └── d\n└── lost+found\n\n3 directories, 0 files\n", out("tree", "-L", "2", deep))
-    assert.matches("content     4 B in 1 file, 10002 directories", out("inspect", deep))
+    assert.matches("content     4 B in 1 file, 10,002 directories", out("inspect", deep))
   end)
 
   it("may be cut off", function()

@@ -459,7 +459,7 @@ describe("the screen", function()
     local t = open()
     t:enter("image = banger.open 'small.ext4'"):expect "'small.ext4'\n>"
     local screen = t:enter("image"):expect ' MiB free, "disk"\n>'
-    assert.matches('\nimage small%.ext4: ext4 64 MiB, %d+ MiB free, "disk"\n', screen)
+    assert.matches('\nimage small%.ext4: ext4 64.0 MiB, %d+%.%d MiB free, "disk"\n', screen)
     t:type('image:read "/etc/pa'):press("Tab"):expect '> image:read "/etc/passwd"'
     t:press("Enter"):expect "\n[[\nroot:x:0:0::/root:/bin/sh\nweb:x:33:33::/:/bin/false\n]]\n>"
     t:enter('image:stat "/etc/passwd"'):expect "mode = 416, -- 0640 -rw-r-----\n"

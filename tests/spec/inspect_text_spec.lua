@@ -3,6 +3,7 @@
 package.path = "tests/?.lua;" .. package.path
 local glob = require "banger.inspect.glob"
 local sh = require "support.sh"
+local size = require "banger.size"
 local superblock = require "banger.inspect.superblock"
 local text = require "banger.inspect.text"
 local xattr = require "banger.inspect.xattr"
@@ -39,7 +40,7 @@ end)
 describe("a size", function()
   it("is written as ls -h does", function()
     local got = {}
-    for i, n in ipairs { 0, 1023, 1024, 1025, 1536, 10239, 10240, 10241, 1048576, 1048577, 5368709120, 1 << 50 } do got[i] = text.size(n) end
+    for i, n in ipairs { 0, 1023, 1024, 1025, 1536, 10239, 10240, 10241, 1048576, 1048577, 5368709120, 1 << 50 } do got[i] = size.short(n) end
     assert.same({ "0", "1023", "1.0K", "1.1K", "1.5K", "10K", "10K", "11K", "1.0M", "1.1M", "5.0G", "1.0P" }, got)
   end)
 end)

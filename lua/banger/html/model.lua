@@ -73,7 +73,7 @@ local function count(files)
 end
 
 local function directories(number)
-  return ("in %s %s"):format(text.number(number), number == 1 and "directory" or "directories")
+  return "in " .. text.count(number, "directory", "directories")
 end
 
 -- ---- a reference ---------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ local function image_facts(image, analysis)
   put(rows, "Digest", image.digest)
   put(rows, "Platform", image.platform)
   if image.config.created then
-    put(rows, "Created", os.date("!%Y-%m-%d %H:%M:%S UTC", image.config.created))
+    put(rows, "Created", text.utc(image.config.created))
   end
   put(rows, "Download", sized(compressed))
   put(rows, "Contents of all layers", sized(analysis.bytes))

@@ -208,7 +208,7 @@ function M.plan(plan)
   local rows = {}
   for i, entry in ipairs(plan.entries) do
     if i > MOST_ENTRIES then
-      rows[i] = row(cell(("%s more"):format(text.count(#plan.entries - MOST_ENTRIES, "entry"):gsub("entrys$", "entries")), "muted"))
+      rows[i] = row(cell(("%s more"):format(text.count(#plan.entries - MOST_ENTRIES, "entry", "entries")), "muted"))
       break
     end
     local kind = entry.type or "file"

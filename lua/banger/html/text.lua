@@ -1,7 +1,7 @@
 ---Bytes of an image as text of a page: pure.
 local shared = require "banger.text"
 
-local M = {}
+local M = { count = shared.count, number = shared.number, utc = shared.utc }
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
@@ -47,30 +47,6 @@ function M.cut(bytes, limit)
     return bytes
   end
   return (bytes:sub(1, limit):gsub("[\192-\255][\128-\191]*$", "")) .. " …"
-end
-
----A whole number with commas.
----@param number integer
----@return string
----@example
----```lua
----text.number(13626)  --> 13,626
----```
-function M.number(number)
-  local digits = ("%d"):format(number)
-  return (digits:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", ""))
-end
-
----A number and its noun.
----@param number integer
----@param noun string
----@return string
----@example
----```lua
----text.count(2, "layer")  --> 2 layers
----```
-function M.count(number, noun)
-  return ("%s %s%s"):format(M.number(number), noun, number == 1 and "" or "s")
 end
 
 ---A share in percent.

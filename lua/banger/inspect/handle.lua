@@ -60,7 +60,7 @@ function META:__tostring()
   if private[self].closed then
     return "reference: closed"
   end
-  return ("reference %s: %s, %s, %s"):format(self.name, text.plural(#self.image.layers, "layer"), self.image.platform, self.image.digest)
+  return ("reference %s: %s, %s, %s"):format(self.name, text.count(#self.image.layers, "layer"), self.image.platform, self.image.digest)
 end
 
 ---@param name string # the reference as it was given

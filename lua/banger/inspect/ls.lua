@@ -1,5 +1,6 @@
 ---Lists what is in an image, as ls does.
 local inspect = require "banger.inspect"
+local sizes = require "banger.size"
 local text = require "banger.inspect.text"
 
 local M = {}
@@ -94,7 +95,7 @@ local function size_of(st, options)
   if st.major then
     return ("%d, %d"):format(st.major, st.minor)
   end
-  return options.human_readable and text.size(st.size) or tostring(st.size)
+  return options.human_readable and sizes.short(st.size) or tostring(st.size)
 end
 
 local function long_row(listing, st, options, shown)

@@ -128,7 +128,7 @@ local function write_record(record, row, out)
 end
 
 local function time(seconds)
-  return seconds > 0 and text.time(seconds) .. " UTC" or nil
+  return seconds > 0 and text.utc(seconds) or nil
 end
 
 local write = {}

@@ -2,7 +2,7 @@
 local core = require "banger.core"
 local shared = require "banger.text"
 
-local M = {}
+local M = { count = shared.count, time = shared.time, utc = shared.utc }
 
 local STDOUT = 1
 local NAMED = { ["\a"] = "\\a", ["\b"] = "\\b", ["\t"] = "\\t", ["\n"] = "\\n", ["\v"] = "\\v", ["\f"] = "\\f", ["\r"] = "\\r" }
@@ -67,56 +67,6 @@ end
 ---```
 function M.mode(st)
   return shared.mode(st.mode, st.type)
-end
-
----A time as ISO 8601 has it, in UTC.
----@param seconds integer
----@param nsec? integer # then with nine digits
----@return string # such as "2020-01-02 03:04:05"
----@example
----```lua
----text.time(0)  --> "1970-01-01 00:00:00"
----```
-function M.time(seconds, nsec)
-  local date = os.date("!%Y-%m-%d %H:%M:%S", seconds)
-  return nsec and ("%s.%09d"):format(date, nsec) or date
-end
-
-local UNITS = { "K", "M", "G", "T", "P" }
-
----A size as `ls -h` writes it: at most two digits and a unit, rounded up.
----@param bytes integer
----@return string
----@example
----```lua
----text.size(1536)  --> "1.5K"
----```
-function M.size(bytes)
-  local value, unit = bytes, ""
-  for _, name in ipairs(UNITS) do
-    if value < 1024 then
-      break
-    end
-    value, unit = value / 1024, name
-  end
-  if unit == "" then
-    return tostring(bytes)
-  end
-  local tenths = math.ceil(value * 10) / 10
-  return (tenths < 10 and "%.1f%s" or "%.0f%s"):format(tenths < 10 and tenths or math.ceil(value), unit)
-end
-
----A number and its noun.
----@param number integer
----@param noun string
----@param plural? string
----@return string
----@example
----```lua
----text.count(2, "directory", "directories")  --> "2 directories"
----```
-function M.count(number, noun, plural)
-  return ("%d %s"):format(number, number == 1 and noun or plural or noun .. "s")
 end
 
 local ACCOUNTS_LIMIT = 4 * 1024 * 1024

@@ -1,5 +1,6 @@
 ---Draws the tree of an image, or a part of it.
 local inspect = require "banger.inspect"
+local sizes = require "banger.size"
 local text = require "banger.inspect.text"
 
 local M = {}
@@ -94,7 +95,7 @@ end
 
 local function label(entry, options)
   local name = text.escape(entry.depth == 0 and entry.path or entry.path:match ".*/(.*)")
-  local size = options.size and (entry.type == "dir" or entry.type == "file") and ("%6s  "):format(text.size(entry.size)) or ""
+  local size = options.size and (entry.type == "dir" or entry.type == "file") and ("%6s  "):format(sizes.short(entry.size)) or ""
   return size .. name .. (entry.target and " -> " .. text.escape(entry.target) or "")
 end
 

@@ -349,7 +349,7 @@ local function listing(words, width)
   for i = 1, math.min(#words, MOST) do
     shown[i] = text.escape(words[i])
   end
-  local more = #words > MOST and ("... %s more\n"):format(text.count(#words - MOST)) or ""
+  local more = #words > MOST and ("... %s more\n"):format(text.number(#words - MOST)) or ""
   return text.columns(shown, width) .. more
 end
 

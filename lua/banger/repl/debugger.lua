@@ -168,7 +168,7 @@ local function backtrace(state)
     end
   end
   if #state.frames > BACKTRACE_MOST then
-    repl.say(("      ... %s more; :frame N goes to one\n"):format(text.count(#state.frames - BACKTRACE_MOST)), "dim")
+    repl.say(("      ... %s more; :frame N goes to one\n"):format(text.number(#state.frames - BACKTRACE_MOST)), "dim")
   end
 end
 

@@ -1,6 +1,7 @@
 ---Values as the prompt prints them: Lua that people can read, with what a number means
 ---beside it.
 local result = require "banger.inspect.result"
+local sizes = require "banger.size"
 local text = require "banger.text"
 
 local M = {}
@@ -61,7 +62,7 @@ local function describe_image(image, plain)
     return plain
   end
   local label = label_of(path)
-  return ("image %s: ext4 %s, %s free%s%s"):format(path, text.size(df.size), text.size(df.free),
+  return ("image %s: ext4 %s, %s free%s%s"):format(path, sizes.format(df.size), sizes.format(df.free),
     label ~= "" and (', "%s"'):format(label) or "", df.needs_recovery and ", needs journal recovery" or "")
 end
 
@@ -70,13 +71,13 @@ local function describe_rootfs(_, plain)
   if not layers then
     return plain
   end
-  return ("rootfs: %s, %s, %s staged"):format(text.plural(math.tointeger(tonumber(layers)), "layer"),
-    text.plural(math.tointeger(tonumber(entries)), "entry", "entries"), text.size(math.tointeger(tonumber(bytes))))
+  return ("rootfs: %s, %s, %s staged"):format(text.count(math.tointeger(tonumber(layers)), "layer"),
+    text.count(math.tointeger(tonumber(entries)), "entry", "entries"), sizes.format(math.tointeger(tonumber(bytes))))
 end
 
 local function describe_blob(_, plain)
   local name, bytes = plain:match "^blob: (.-), (%d+) bytes$"
-  return name and ("blob: %s, %s"):format(name, text.size(math.tointeger(tonumber(bytes)))) or plain
+  return name and ("blob: %s, %s"):format(name, sizes.format(math.tointeger(tonumber(bytes)))) or plain
 end
 
 local DESCRIBE = {
@@ -125,17 +126,17 @@ local function meaning(container, key, value)
     local letters = text.mode(value, type(type_of) == "string" and type_of or "file")
     return ("%04o %s"):format(value, letters)
   elseif TIMES[key] then
-    return text.time(value)
+    return text.utc(value)
   elseif SIZES[key] and value >= 1024 then
-    return text.size(value)
+    return sizes.format(value)
   end
 end
 
 -- As ls has it, for lists of them.
 local function stat_line(st)
-  local size = st.major and ("%d, %d"):format(st.major, st.minor or 0) or st.type == "file" and text.size(st.size) or "-"
+  local size = st.major and ("%d, %d"):format(st.major, st.minor or 0) or st.type == "file" and sizes.format(st.size) or "-"
   local line = ("%s %d:%d %s %s %s"):format(text.mode(st.mode, st.type), st.uid or 0, st.gid or 0, size,
-    text.time(st.mtime), text.quote(st.path))
+    text.utc(st.mtime), text.quote(st.path))
   if type(st.target) == "string" then
     line = line .. " -> " .. text.quote(st.target)
   end
@@ -162,7 +163,7 @@ local function format_string(state, value, depth)
   else
     shown = text.quote(value)
   end
-  return paint(state, "string", shown) .. (cut and paint(state, "dim", (" ... %s more"):format(text.plural(cut, "byte"))) or "")
+  return paint(state, "string", shown) .. (cut and paint(state, "dim", (" ... %s more"):format(text.count(cut, "byte"))) or "")
 end
 
 local names_of_functions
@@ -271,7 +272,7 @@ local function collect(state, value, depth, indent)
   end
   local left = count - shown + math.max(0, #keys - limit)
   if left > 0 then
-    parts.more = paint(state, "dim", ("... %s more"):format(text.count(left)))
+    parts.more = paint(state, "dim", ("... %s more"):format(text.number(left)))
   end
   return parts
 end

@@ -129,7 +129,7 @@ function M.traceback(level, below)
     end
   end
   if last - level + 1 > SHOWN then
-    lines[#lines + 1] = ("\t... (%s more)\n"):format(text.count(last - level + 1 - SHOWN))
+    lines[#lines + 1] = ("\t... (%s more)\n"):format(text.number(last - level + 1 - SHOWN))
   end
   return table.concat(lines)
 end
