@@ -10,7 +10,9 @@
 /* Put entries into the image file at `path`, in their order. All is planned
  * first, down to the last block, then written to a copy beside the image (a
  * reflink where the host can), which takes the image's place when it is whole: a
- * failure or a signal leaves the image as it was.
+ * failure or a signal leaves the image as it was. Others who inject wait; ERR_IO
+ * where a machine has the image open for writing, or something else has changed it
+ * by the time it is to be replaced.
  *
  * Contents are what they are, zero blocks are not stored; what has no time given
  * gets the one at which the file system was made. ERR_NO_SPACE (with `needed` and

@@ -54,8 +54,7 @@ static int try_lock(struct edit_lock *lock, const char *path, struct err *err)
 		return 0;
 	if (check_machines(fd, path, err) < 0)
 		return -1;
-	lock->fd = fd;
-	fd = -1;
+	lock->fd = steal_fd(&fd);
 	return 1;
 }
 

@@ -701,7 +701,8 @@ describe("an injection that fails", function()
       local path = copy(base)
       sh.check(SBIN .. ("debugfs -w -R '%s' %s"):format(change, path))
       local digest = sh.sha256(path)
-      raises("ext4", ": it is in use, or .*: stop what uses it; if nothing does, run e2fsck %-fy on it$", banger.inject, path, { { path = "/x", content = "" } })
+      raises("ext4", ": it is in use, or .*: stop what uses it; if nothing does, run e2fsck %-fy on it$", banger.inject, path,
+        { { path = "/x", content = "" } })
       untouched(path, digest)
     end
   end)
