@@ -17,6 +17,7 @@ local output = require "banger.output"
 local asked = require "banger.machine.options"
 local plan = require "banger.machine.plan"
 local qemu = require "banger.machine.qemu"
+local text = require "banger.text"
 
 -- The exit codes that are not the guest's: as timeout, container engines and shells have them.
 local TIMED_OUT, NOT_RUN, CUT_OFF = 124, 125, 130
@@ -131,7 +132,7 @@ local result = banger.host.foreground(qemu.argv(machine), {
 local ending = console.ending(result.tail)
 local ended, code, words = "off", 0, nil
 if result.timed_out then
-  ended, code, words = "timeout", TIMED_OUT, ("was ended after %d seconds (--timeout)"):format(options.timeout)
+  ended, code, words = "timeout", TIMED_OUT, ("was ended after %s (--timeout)"):format(text.plural(options.timeout, "second"))
 elseif machine.console == "tty" and ending.cut_off then
   ended, code, words = "cut off", CUT_OFF, "was cut off (Ctrl-A x)"
 elseif ending.panic then

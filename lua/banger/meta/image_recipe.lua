@@ -30,7 +30,7 @@ function var(name, default, help) end
 
 ---@class banger.recipe_injection # a file; one of content, append, file, dir and symlink at most
 ---@field content? string
----@field append? string # to what is there
+---@field append? string # to what is there; where nothing is, to what a guest would get there
 ---@field file? string # of this machine, beside the recipe
 ---@field dir? string # of this machine: all that is in it
 ---@field symlink? string # its target
