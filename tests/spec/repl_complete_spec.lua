@@ -114,6 +114,41 @@ describe("modules:", function()
   end)
 end)
 
+describe("a large directory", function()
+  local core = require "banger.core"
+  local many = scratch:mkdir "many"
+  for i = 1, 1000 do sh.write_file(("%s/f%04d"):format(many, i), "") end
+
+  local function with_stat(stat, act)
+    local before = core.host.stat
+    core.host.stat = function(...) -- luacheck: ignore
+      return stat(before, ...)
+    end
+    local result = table.pack(pcall(act))
+    core.host.stat = before -- luacheck: ignore
+    return table.unpack(result, 1, result.n)
+  end
+
+  it("is asked about what is shown only", function()
+    local asked = 0
+    local ok, insert, listing = with_stat(function(stat, ...)
+      asked = asked + 1
+      return stat(...)
+    end, function() return complete.complete('io.open("' .. many .. '/f', scope, 80) end)
+    assert.same({ true, nil, true }, { ok, insert, listing:find("... 800 more\n", 1, true) ~= nil })
+    assert.equal(200, asked)
+  end)
+
+  it("is no longer asked after Ctrl-C", function()
+    local asked = 0
+    local ok, problem = with_stat(function()
+      asked = asked + 1
+      core.error("interrupted", "interrupted")
+    end, function() return complete.complete('io.open("' .. many .. '/f', scope, 80) end)
+    assert.same({ false, "interrupted", 1 }, { ok, problem.code, asked })
+  end)
+end)
+
 describe("paths of this machine:", function()
   gives("a directory gets a slash", "dir/", 'io.open("HOST/sub ')
   gives("a file gets the quote", 'one"', 'io.open("HOST/sub dir/file ')

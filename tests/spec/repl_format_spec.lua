@@ -24,6 +24,8 @@ describe("a value", function()
   shows("a text that holds the brackets", "[=[\na]]\nb]=]", "a]]\nb")
   shows("several lines with an escape are quoted", [["a\n\x1B"]], "a\n\27")
   shows("a long string is cut", '"' .. ("x"):rep(4000) .. '" ... 6,000 bytes more', ("x"):rep(10000))
+  shows("a long text is cut between characters", "[[\n" .. ("é\n"):rep(1333) .. "]] ... 4 bytes more", ("é\n"):rep(1333) .. "猫!")
+  shows("what is no text is cut anywhere", '"' .. ("\\x80"):rep(3997) .. '" ... 4 bytes more', ("\x80"):rep(4001))
   shows("a long string in a table is cut earlier", '{ "' .. ("x"):rep(400) .. '" ... 1 byte more }', { ("x"):rep(401) }, { width = 1000 })
   shows("a function of a library", "function string.format (C)", string.format)
   shows("a function of ours", "function banger.size.parse (lua/banger/size.lua:16)", require "banger.size".parse)
@@ -40,6 +42,17 @@ describe("a table", function()
   shows("deep ones are left out", "{ a = { a = { a = { a = { ... } } } } }", { a = { a = { a = { a = { a = {} } } } } })
   shows("long ones are cut", "{\n  1, 2,\n  ... 8 more\n}", { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, { items = 2, width = 10 })
   shows("many keys are cut", "{ a = 1, b = 2, ... 1 more }", { a = 1, b = 2, c = 3 }, { items = 2 })
+  it("there is a limit on all of a value", function()
+    local function nest(depth)
+      local t = {}
+      for i = 1, 20 do t["key" .. i] = depth > 0 and nest(depth - 1) or i end
+      return t
+    end
+    local shown = format.value({ nest(3), nest(3), b = nest(1), c = {}, d = "last" })
+    local _, lines = shown:gsub("\n", "")
+    assert.is_true(lines > 100 and lines < 600, lines)
+    assert.matches("\n  b = { %.%.%. },\n  c = {},\n  d = \"last\",\n}$", shown)
+  end)
   shows("inside they are cut earlier", "{ { 1, 2, ... 1 more } }", { { 1, 2, 3 } }, { items = 10 })
 
   it("a cycle", function()

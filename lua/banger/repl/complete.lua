@@ -243,17 +243,29 @@ local function complete_module(prefix)
   return prefix, begin_with(names, prefix)
 end
 
--- `list` gives the names in a directory, `is_dir` tells which words get a slash.
+local MOST = 200 -- words that are listed
+
+-- What cannot be asked completes nothing; Ctrl-C ends the asking.
+local function ask(act, path)
+  local ok, answer = pcall(act, path)
+  if not ok and core.is_error(answer) and answer.code == "interrupted" then
+    error(answer, 0)
+  end
+  return ok and answer
+end
+
+-- `list` gives the names in a directory, `is_dir` tells which words get a slash: those that are shown.
 local function complete_path(path, list, is_dir)
   local dir, prefix = path:match "^(.*/)([^/]*)$"
   dir, prefix = dir or "", prefix or path
-  local ok, found = pcall(list, dir)
   local words = {}
-  for _, name in ipairs(ok and found or {}) do
+  for _, name in ipairs(ask(list, dir) or {}) do
     if name:sub(1, #prefix) == prefix and (name:sub(1, 1) ~= "." or prefix ~= "") and utf8.len(name) then
-      local known, directory = pcall(is_dir, dir .. name)
-      words[#words + 1] = known and directory and name .. "/" or name
+      words[#words + 1] = name
     end
+  end
+  for i = 1, math.min(#words, MOST) do
+    words[i] = ask(is_dir, dir .. words[i]) and words[i] .. "/" or words[i]
   end
   return prefix, words
 end
@@ -341,8 +353,6 @@ local function as_typed(word, quote)
   end
   return word
 end
-
-local MOST = 200
 
 local function listing(words, width)
   local shown = {}

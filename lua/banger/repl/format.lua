@@ -149,9 +149,13 @@ local format_value
 
 local function format_string(state, value, depth)
   local limit = depth == 0 and state.bytes or state.bytes // 10
-  local cut = #value > limit and #value - limit
-  if cut then
-    value = value:sub(1, limit)
+  local cut
+  if #value > limit then
+    local last = limit
+    while last > limit - 3 and value:byte(last + 1) & 0xC0 == 0x80 do -- in a character
+      last = last - 1
+    end
+    value, cut = value:sub(1, last), #value - last
   end
   local shown
   if depth == 0 and value:find "\n" and not value:find "[^\n\t\32-\126\128-\255]" and utf8.len(value) then
@@ -257,10 +261,11 @@ local function collect(state, value, depth, indent)
   local count = rawlen(value)
   local limit = depth == 0 and state.items or math.max(1, state.items // 5)
   local shown = math.min(count, limit)
+  local keys = other_keys(value, count)
+  state.elements = state.elements - shown - math.min(#keys, limit) -- those here before those in them
   for i = 1, shown do
     parts[#parts + 1] = { text = format_value(state, rawget(value, i), depth + 1, indent + 2), in_list = true }
   end
-  local keys = other_keys(value, count)
   for i = 1, math.min(#keys, limit) do
     local key = keys[i]
     local element = rawget(value, key)
@@ -352,7 +357,7 @@ local function format_table(state, value, depth, indent)
   local shown = contents(value)
   if next(shown) == nil then
     return "{}"
-  elseif depth >= state.depth then
+  elseif depth >= state.depth or depth > 0 and state.elements <= 0 then
     return paint(state, "dim", "{ ... }")
   end
   state.seen[value] = true
@@ -386,6 +391,7 @@ local function new_state(options)
     items = options.items or 100,
     bytes = options.bytes or 4000,
     lines = options.lines or 500,
+    elements = 400, -- of tables, in all
     seen = {},
   }
 end
