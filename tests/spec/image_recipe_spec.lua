@@ -822,13 +822,13 @@ describe("hooks", function()
     for name, reason in pairs {
       ["/.banger/argv"] = "r: asked for", ["/.banger/user"] = "r: asked for", ["/.banger/env"] = "r: asked for, over the image's config",
       ["/.banger/stop-signal"] = "r: asked for", ["/.banger/agent"] = "r: asked for", ["/etc/hostname"] = "r: asked for",
-      ["/.banger/init"] = "-: the program that the recipe r runs is no init", ["/etc/hosts"] = "-: is absent",
+      ["/.banger/init"] = "-: the program of the recipe r is no init", ["/etc/hosts"] = "-: is absent",
       ["/.banger"] = "-: banger-init and what it is told",
     } do
       assert.equal(reason, found[name], name)
     end
     found = reasons("workdir = '/srv'", {})
-    assert.same({ "-: from the image's config", "r: asked for", "-: the program that the image runs is no init", "-: is absent" },
+    assert.same({ "-: from the image's config", "r: asked for", "-: the image's program is no init", "-: is absent" },
       { found["/.banger/argv"], found["/.banger/cwd"], found["/.banger/init"], found["/etc/hostname"] })
   end)
 

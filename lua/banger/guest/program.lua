@@ -273,8 +273,9 @@ function M.add(plan, config, init, options)
   local by = options.by or {}
   plan:begin "init"
   plan:add({ path = DIRECTORY, type = "dir", mode = tonumber("755", 8) }, "banger-init and what it is told")
+  local whose = by.command and "the program of the recipe " .. by.command or "the image's program"
   plan:add({ path = BANGER, type = "file", content = program, mode = tonumber("755", 8) },
-    init.kind == "banger" and ("the program that %s runs is no init"):format(M.who(by)) or "goes before the image's own init")
+    init.kind == "banger" and whose .. " is no init" or "goes before the image's own init")
   local values = values_of(config, init, options)
   for _, known in ipairs(FILES) do
     local asked = by[known.key]
