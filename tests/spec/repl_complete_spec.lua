@@ -179,6 +179,23 @@ describe("paths in an image:", function()
   gives("of one that would have to be fetched there are none", nil, 'unopened:cat "/et')
   gives("no other method's", nil, 'image:close "/usr/lib/libc.s')
   gives("nothing where there is nothing", nil, 'image:read "/no/such')
+  it("names that would do something to the terminal, or end the string, are written so that they do not", function()
+    local hostile = banger.rootfs { near = scratch:path "hostile.ext4" }
+    banger.inject(hostile, { { path = "/cr\rback", content = "" }, { path = "/bad\xFFname", content = "" },
+      { path = "/dir\27[31m/in", content = "" }, { path = "/over\u{202E}ride", content = "" }, { path = "/end]]", content = "" } })
+    variables.hostile = hostile
+    local function first(code) return (complete.complete(code, scope, 80)) end
+    assert.equal('\\rback"', first 'hostile:exists "/cr')
+    assert.equal('\\xFFname"', first 'hostile:exists "/bad')
+    assert.equal('\\u{202E}ride"', first 'hostile:exists "/over')
+    assert.equal("\\x1B[31m/", first "hostile:exists '/dir")
+    assert.equal('in"', first 'hostile:exists "/dir\\x1B[31m/')
+    assert.equal('in"', first 'hostile:exists "/dir\\27[31m/')
+    assert.is_nil(first "hostile:exists [[/cr")
+    assert.is_nil(first "hostile:exists [[/en")
+    assert.equal(']]"', first 'hostile:exists "/end')
+    hostile:close()
+  end)
   it("of a closed handle there are none", function()
     local closed = banger.rootfs { near = scratch:path "c.ext4" }
     closed:close()

@@ -260,7 +260,7 @@ local function complete_path(path, list, is_dir)
   dir, prefix = dir or "", prefix or path
   local words = {}
   for _, name in ipairs(ask(list, dir) or {}) do
-    if name:sub(1, #prefix) == prefix and (name:sub(1, 1) ~= "." or prefix ~= "") and utf8.len(name) then
+    if name:sub(1, #prefix) == prefix and (name:sub(1, 1) ~= "." or prefix ~= "") then
       words[#words + 1] = name
     end
   end
@@ -307,15 +307,12 @@ local function tree_before(code, scope)
   return is_tree(tree) and tree or nil
 end
 
-local ESCAPES = { n = "\n", t = "\t", r = "\r" }
-
 local function unescape(raw, quote)
   if quote:sub(1, 1) == "[" then
     return raw
   end
-  return (raw:gsub("\\(.)", function(c)
-    return ESCAPES[c] or c
-  end))
+  local literal = load("return " .. quote .. raw .. quote, "=", "t", {})
+  return literal and literal() or raw
 end
 
 local function complete_string(code, start, quote, scope)
@@ -347,11 +344,14 @@ local function common_prefix(words)
   return first:sub(1, length)
 end
 
+-- What an image names its files is not for the terminal as it is; nil where it cannot be written.
 local function as_typed(word, quote)
-  if quote and quote:sub(1, 1) ~= "[" then
-    return (word:gsub("[\\" .. quote .. "]", "\\%0"):gsub("\n", "\\n"))
+  if not quote then
+    return word
+  elseif quote:sub(1, 1) ~= "[" then
+    return text.escape((word:gsub("[\\" .. quote .. "]", "\\%0")))
   end
-  return word
+  return not word:find("]", 1, true) and text.escape(word) == word and word or nil
 end
 
 local function listing(words, width)
@@ -389,7 +389,7 @@ function M.complete(code, scope, width)
   local rest = common_prefix(words):sub(#prefix + 1)
   local insert = as_typed(rest, quote)
   if #words == 1 then
-    if quote and words[1]:sub(-1) ~= "/" then
+    if insert and quote and words[1]:sub(-1) ~= "/" then
       insert = insert .. quote:gsub("%[", "]")
     end
     return insert
