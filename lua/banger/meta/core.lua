@@ -5,7 +5,8 @@
 ---
 ---Sizes are bytes, times are seconds since 1970, layers are numbered from 1.
 ---What is wrong with the world is raised as a `banger.Error`; what is wrong with
----the arguments is raised as a plain string, as Lua's own functions do.
+---the arguments is raised as a plain string, as Lua's own functions do. A path with
+---a zero byte in it is an error of code `usage`, of whatever it is the path.
 ---@class banger.core
 ---@field version string # of banger-lua, such as "0.1.0"
 ---@field prefix string # where it is installed, such as "/usr/local"
