@@ -17,6 +17,7 @@ local output = require "banger.output"
 local asked = require "banger.machine.options"
 local plan = require "banger.machine.plan"
 local qemu = require "banger.machine.qemu"
+local shell = require "banger.shell"
 local text = require "banger.text"
 
 -- The exit codes that are not the guest's: as timeout, container engines and shells have them.
@@ -97,7 +98,7 @@ local machine, why = plan.machine(options, { arch = arch, kind = kind, facts = f
 
 -- 4. Print it, if that is asked for: Firecracker's is JSON anyway.
 local function print_command(argv)
-  cli.write(options.json and json.encode { argv = argv } or plan.quote(argv), "\n")
+  cli.write(options.json and json.encode { argv = argv } or shell.quote(argv), "\n")
 end
 if monitor == "firecracker" then
   cli.write(firecracker.config(machine), "\n")

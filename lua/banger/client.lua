@@ -1,5 +1,6 @@
 ---One registry, spoken to by the distribution specification: requests with the
 ---credentials that it asks for. Bytes move in the core; what they mean is here.
+local base64 = require "banger.base64"
 local challenge = require "banger.challenge"
 local core = require "banger.core"
 local json = require "banger.json"
@@ -106,27 +107,8 @@ end
 
 -- ---- tokens ---------------------------------------------------------------------
 
-local function base64(text)
-  local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-  local out = {}
-  for i = 1, #text, 3 do
-    local a, b, c = text:byte(i, i + 2)
-    local bits = a << 16 | (b or 0) << 8 | (c or 0)
-    for shift = 18, 0, -6 do
-      local at = bits >> shift & 63
-      out[#out + 1] = alphabet:sub(at + 1, at + 1)
-    end
-    if not b then
-      out[#out - 1], out[#out] = "=", "="
-    elseif not c then
-      out[#out] = "="
-    end
-  end
-  return table.concat(out)
-end
-
 local function basic(found)
-  return "Basic " .. base64(found.username .. ":" .. found.password)
+  return "Basic " .. base64.encode(found.username .. ":" .. found.password)
 end
 
 local function escape(text)

@@ -12,6 +12,7 @@
 ---then `credsStore`, then the entry for the whole registry.
 ---
 ---No message of this module, nor what `tried` tells, ever holds a secret.
+local base64 = require "banger.base64"
 local json = require "banger.json"
 
 local M = {}
@@ -44,28 +45,6 @@ local HUB = { "https://index.docker.io/v1/", "index.docker.io", "registry-1.dock
 
 -- ---- values ---------------------------------------------------------------------
 
-local alphabet = {}
-for at, char in ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"):gmatch "()(.)" do
-  alphabet[char] = at - 1
-end
-
--- nil when it is no base64. The padding may be left out.
-local function decode_base64(text)
-  text = text:gsub("%s", ""):gsub("=?=$", "")
-  if #text % 4 == 1 or text:find "[^%w+/]" then
-    return nil
-  end
-  local bytes, bits, count = {}, 0, 0
-  for char in text:gmatch "." do
-    bits, count = (bits << 6 | alphabet[char]) & 0xffff, count + 6
-    if count >= 8 then
-      count = count - 8
-      bytes[#bytes + 1] = string.char(bits >> count & 0xff)
-    end
-  end
-  return table.concat(bytes)
-end
-
 local function text_of(entry, name)
   local value = entry[name]
   return type(value) == "string" and value ~= "" and value or nil
@@ -87,7 +66,7 @@ local function read_entry(entry)
   if token then
     return { identity_token = token }
   elseif auth then
-    local username, password = (decode_base64(auth) or ""):match "^([^:]*):(.*)$"
+    local username, password = (base64.decode(auth) or ""):match "^([^:]*):(.*)$"
     if not username then
       return nil, "its auth is not base64 of a user name, ':' and a password"
     end

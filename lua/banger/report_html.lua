@@ -1,6 +1,7 @@
 ---A report on an image as one page of HTML: a map of what takes the space, the layers, what
 ---they waste, what is added, and what is known besides. It asks for nothing from anywhere: all that it
 ---needs is in it, and its policy forbids the rest. The same model gives the same bytes.
+local base64 = require "banger.base64"
 local core = require "banger.core"
 local sections = require "banger.html.sections"
 local size = require "banger.size"
@@ -71,29 +72,10 @@ local function script()
   return resource "d3-hierarchy.min.js" .. "\n" .. resource "banger/html/report.js"
 end
 
-local BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-local function base64(bytes)
-  local out = {}
-  for at = 1, #bytes, 3 do
-    local a, b, c = bytes:byte(at, at + 2)
-    local word = a << 16 | (b or 0) << 8 | (c or 0)
-    for shift = 18, 0, -6 do
-      local index = (word >> shift & 63) + 1
-      out[#out + 1] = BASE64:sub(index, index)
-    end
-    if not c then
-      out[#out] = "="
-      out[#out - 1] = b and out[#out - 1] or "="
-    end
-  end
-  return table.concat(out)
-end
-
 -- What a policy calls an element of which the content is known.
 local function source_hash(content)
   local hex = core.host.sha256(content):match "^sha256:(%x+)$"
-  return "'sha256-" .. base64((hex:gsub("%x%x", function(byte)
+  return "'sha256-" .. base64.encode((hex:gsub("%x%x", function(byte)
     return string.char(tonumber(byte, 16))
   end))) .. "'"
 end

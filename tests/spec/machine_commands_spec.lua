@@ -149,13 +149,6 @@ describe("the kernel's command line", function()
     assert.same({ "usage", "--machine q35: for arm64 images there is virt" }, error_of(plan.kind, "arm64", "q35"))
     assert.same({ "platform", "there is no machine for s390x images: only for amd64 and arm64" }, error_of(plan.kind, "s390x"))
   end)
-
-  it("is quoted for a shell", function()
-    local words = { "plain-1", "two words", "it's", "", "$(x)`y`\\", "a=b,c:/d", "\n" }
-    local out = sh.check(("printf '[%%s]' %s"):format(plan.quote(words)))
-    assert.equal("[plain-1][two words][it's][][$(x)`y`\\][a=b,c:/d][\n]", out)
-    assert.equal("plain-1 'two words'", plan.quote { "plain-1", "two words" })
-  end)
 end)
 
 describe("files given", function()

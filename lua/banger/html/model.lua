@@ -1,6 +1,7 @@
 ---What a report tells of an image, from what is known of it: a reference whose layers were
 ---looked at, or a finished ext4 image.
 local sections = require "banger.html.sections"
+local shell = require "banger.shell"
 local size = require "banger.size"
 local text = require "banger.html.text"
 
@@ -33,19 +34,10 @@ local function pairs_of(object)
   return out
 end
 
--- Words as a shell would take them.
-local function words(list)
-  local out = strings(list)
-  for i, word in ipairs(out) do
-    out[i] = word:find "^[%w_@%%+=:,./-]+$" and word or "'" .. word:gsub("'", "'\\''") .. "'"
-  end
-  return table.concat(out, " ")
-end
-
 local function config_facts(config)
   local rows = {}
-  put(rows, "Entrypoint", words(config.Entrypoint))
-  put(rows, "Cmd", words(config.Cmd))
+  put(rows, "Entrypoint", shell.quote(strings(config.Entrypoint)))
+  put(rows, "Cmd", shell.quote(strings(config.Cmd)))
   put(rows, "User", config.User)
   put(rows, "WorkingDir", config.WorkingDir)
   put(rows, "StopSignal", config.StopSignal)

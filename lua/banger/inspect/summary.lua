@@ -5,6 +5,7 @@ local handles = require "banger.inspect.handle"
 local image_file = require "banger.inspect.image_file"
 local json = require "banger.json"
 local reference = require "banger.inspect.reference"
+local shell = require "banger.shell"
 local size = require "banger.size"
 local sorted = require "banger.sorted"
 local text = require "banger.inspect.text"
@@ -160,14 +161,6 @@ function write.rootfs(found, row)
   row("content", content_of(found.content))
 end
 
-local function words(list)
-  local out = escape_all(list)
-  for i, word in ipairs(out) do
-    out[i] = word:find "^[%w@%%_+=:,./-]+$" and word or ("'%s'"):format((word:gsub("'", "'\\''")))
-  end
-  return table.concat(out, " ")
-end
-
 local function keys(object)
   local list = {}
   for i, key in ipairs(sorted(type(object) == "table" and object or {})) do
@@ -184,8 +177,8 @@ local function write_config(config, row)
   local run = type(config.config) == "table" and config.config or {}
   row("created", plain(config.created))
   row("author", plain(config.author))
-  row("entrypoint", words(run.Entrypoint))
-  row("cmd", words(run.Cmd))
+  row("entrypoint", shell.quote(escape_all(run.Entrypoint)))
+  row("cmd", shell.quote(escape_all(run.Cmd)))
   row("user", plain(run.User))
   row("workdir", plain(run.WorkingDir))
   row("stop signal", plain(run.StopSignal))

@@ -1,6 +1,6 @@
 ---Draws the tree of an image, or a part of it.
 local inspect = require "banger.inspect"
-local sizes = require "banger.size"
+local short_size = require("banger.size").short
 local text = require "banger.inspect.text"
 
 local M = {}
@@ -95,7 +95,7 @@ end
 
 local function label(entry, options)
   local name = text.escape(entry.depth == 0 and entry.path or entry.path:match ".*/(.*)")
-  local size = options.size and (entry.type == "dir" or entry.type == "file") and ("%6s  "):format(sizes.short(entry.size)) or ""
+  local size = options.size and (entry.type == "dir" or entry.type == "file") and ("%6s  "):format(short_size(entry.size)) or ""
   return size .. name .. (entry.target and " -> " .. text.escape(entry.target) or "")
 end
 

@@ -199,19 +199,4 @@ function M.installed(program, arch, path)
   core.error("not_found", ("%s is not installed: on Debian and Ubuntu it is in the package %s"):format(program, PACKAGES[arch]))
 end
 
----Words as a shell takes them.
----@param argv string[]
----@return string
----@example
----```lua
----plan.quote { "echo", "it's" } --> "echo 'it'\\''s'"
----```
-function M.quote(argv)
-  local words = {}
-  for i, word in ipairs(argv) do
-    words[i] = word:find "^[%w@%%+=:,./_%-]+$" and word or "'" .. word:gsub("'", "'\\''") .. "'"
-  end
-  return table.concat(words, " ")
-end
-
 return M
