@@ -133,7 +133,7 @@ local result = banger.host.foreground(qemu.argv(machine), {
 local ending = console.ending(result.tail)
 local ended, code, words = "off", 0, nil
 if result.timed_out then
-  ended, code, words = "timeout", TIMED_OUT, ("was ended after %s (--timeout)"):format(text.plural(options.timeout, "second"))
+  ended, code, words = "timeout", TIMED_OUT, ("was ended after %s (--timeout)"):format(text.count(options.timeout, "second"))
 elseif machine.console == "tty" and ending.cut_off then
   ended, code, words = "cut off", CUT_OFF, "was cut off (Ctrl-A x)"
 elseif ending.panic then
