@@ -878,6 +878,8 @@ describe("hooks", function()
       [[remove = "/usr/lib/a.so" function after_plan(plan) table.remove(plan.entries, 1) end]])
     refused_plan("/f: what was there is gone by now, so that its entry cannot be taken out; change inject of r in after_flatten",
       [[inject["/f"] = "x" function after_plan(plan) table.remove(plan.entries, 1) end]], { tar.file("f", "x"), tar.hardlink("g", "f") })
+    refused_plan("/f: what was there is gone by now, so that its entry cannot be taken out; change inject of r in after_flatten",
+      [[inject["/f"] = "x" function after_plan(plan) table.remove(plan.entries, 1) end]], { tar.file("f", ("x"):rep(16 * 1024 * 1024 + 1)) })
     refused_plan("its entries are no list: one is at '3', and none before it; table.remove leaves no hole",
       [[function after_plan(plan) plan.entries = { [3] = { path = "/x", content = "x" } } end]])
     refused_plan("its entries are no list: one is at 'x', and none before it; table.remove leaves no hole",

@@ -2,12 +2,14 @@
 ---what the guest needs is decided by what is there, and so by what they put in.
 local M = {}
 
-local MAX_KEPT = 16 * 1024 * 1024 -- bytes of one file, in memory
+local MAX_FILE = 16 * 1024 * 1024 -- bytes of one file, in memory
+local MAX_KEPT = 256 * 1024 * 1024 -- and of all
 
 ---@class banger.applied
 ---@field package rootfs banger.rootfs
 ---@field package inject fun(entries: banger.guest_entry[])
 ---@field package keep? boolean
+---@field package room integer # bytes that may still be kept
 ---@field package done { entry: banger.guest_entry, was: table, undo: banger.entry? }[]
 local Applied = {}
 Applied.__index = Applied
@@ -17,7 +19,7 @@ Applied.__index = Applied
 ---@param keep? boolean # whether anything may be changed afterwards
 ---@return banger.applied
 function M.new(rootfs, inject, keep)
-  return setmetatable({ rootfs = rootfs, inject = inject, keep = keep, done = {} }, Applied)
+  return setmetatable({ rootfs = rootfs, inject = inject, keep = keep, room = MAX_KEPT, done = {} }, Applied)
 end
 
 local function copy(entry)
@@ -58,7 +60,8 @@ local function removal(rootfs, path)
 end
 
 -- The entry that brings back what is at the place of another; nil where that cannot be.
-local function undo_of(rootfs, entry)
+local function undo_of(self, entry)
+  local rootfs = self.rootfs
   local path, found = entry.path, rootfs:stat(entry.path)
   if entry.type == "remove" then
     return nil
@@ -71,9 +74,10 @@ local function undo_of(rootfs, entry)
     end
   end
   local is_file = found.type == "file"
-  if found.type ~= "dir" and found.nlink > 1 or is_file and found.size > MAX_KEPT then
+  if found.type ~= "dir" and found.nlink > 1 or is_file and found.size > math.min(MAX_FILE, self.room) then
     return nil
   end
+  self.room = self.room - (is_file and found.size or 0)
   return {
     path = path, type = found.type, mode = found.type ~= "symlink" and found.mode or nil, uid = found.uid, gid = found.gid,
     mtime = found.mtime, xattrs = found.xattrs, target = found.target, major = found.major, minor = found.minor,
@@ -92,7 +96,7 @@ function Applied:put(entries)
     return self.inject(entries)
   end
   for _, entry in ipairs(entries) do
-    self.done[#self.done + 1] = { entry = entry, was = copy(entry), undo = undo_of(self.rootfs, entry) }
+    self.done[#self.done + 1] = { entry = entry, was = copy(entry), undo = undo_of(self, entry) }
     self.inject { entry }
   end
 end
