@@ -231,7 +231,7 @@ static int parse_option(struct options *options, char **argv, int *i)
 		return refuse_option(option);
 	switch (option[1]) {
 	case 'i':
-		options->interactive = options->show_version = options->debug_on_error = true;
+		options->interactive = options->debug_on_error = true;
 		return 0;
 	case 'v':
 		options->show_version = true;
@@ -443,7 +443,7 @@ static int run_input(lua_State *L, const struct options *options, bool has_scrip
 		return EXIT_SUCCESS;
 	if (!options->interactive && !isatty(STDIN_FILENO))
 		return run_loaded(L, luaL_loadfile(L, NULL));
-	if (!options->show_version && !isatty(STDOUT_FILENO))
+	if (!options->show_version && !options->interactive && !isatty(STDOUT_FILENO))
 		puts(LUA_COPYRIGHT);
 	fflush(stdout);
 	return repl_run(L);
@@ -589,7 +589,7 @@ int main(int argc, char **argv)
 		process.question = find_question(&process.options, argv);
 	if (argc > 0 && !process.question && parse_options(&process.options, argv) < 0)
 		return EXIT_FAILURE;
-	if (process.options.show_version) {
+	if (process.options.show_version || (process.options.interactive && !repl_has_banner())) {
 		puts(LUA_COPYRIGHT);
 		fflush(stdout);
 	}

@@ -362,9 +362,14 @@ static int run_session(lua_State *L)
 	return main_report(L, status, true);
 }
 
+bool repl_has_banner(void)
+{
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+}
+
 int repl_run(lua_State *L)
 {
-	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+	if (repl_has_banner())
 		return run_session(L);
 	return run_plain(L);
 }

@@ -683,6 +683,7 @@ note(counter)
     assert.equal(2, t:status())
     t:close()
     t = open("-i -e 'y = 5'")
+    assert.matches("^banger%-lua 0%.1%.0, Lua 5%.4: [^\n]*\n>", t:screen()) -- and no other banner
     t:enter("y + 1"):expect "\n6\n>"
   end)
 
