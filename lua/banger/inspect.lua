@@ -221,6 +221,9 @@ function M.stat(tree, path, follow)
   end
   local st = tree:stat(path, { follow = follow })
   if st then
+    if st.type ~= "dir" and path:find "/%.?$" and (follow or st.type ~= "symlink") then
+      banger.error("not_found", ("%s: not a directory in %s"):format(path, M.name(tree)))
+    end
     return st
   elseif follow and tree:stat(path) then
     banger.error("not_found", ("%s: a link that leads nowhere in %s"):format(path, M.name(tree)))

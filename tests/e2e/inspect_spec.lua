@@ -1232,6 +1232,23 @@ describe("a reader that has enough", function()
   end)
 end)
 
+describe("a path", function()
+  it("that ends with a slash is one of a directory", function()
+    both(function(target)
+      for _, name in ipairs { "ls", "cat", "stat", "find", "tree" } do
+        for _, path in ipairs { "/etc/passwd/", "/etc/passwd/." } do
+          if not (name == "find" and path:find "%.$") then
+            fails(2, ("%s: not a directory in %s"):format(path, target), name, target, path)
+          end
+        end
+      end
+      fails(2, ("/bin/sh/: not a directory in %s"):format(target), "extract", target, "/bin/sh/", scratch:fresh())
+      assert.equal("also.so\nold.so\n", out("ls", target, "/lib/"))
+      assert.equal("also.so\nold.so\n", out("ls", target, "/usr/lib/."))
+    end)
+  end)
+end)
+
 describe("a target", function()
   it("is told apart, and what is none is named", function()
     sh.check("mkfifo " .. scratch:path "pipe")
