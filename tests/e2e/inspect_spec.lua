@@ -693,7 +693,8 @@ history
     assert.matches("\nplatform    linux/arm64\navailable   linux/amd64      " .. amd.digest .. "\n"
       .. "available   linux/arm64      " .. arm.digest .. "\n", got)
     assert.equal("arm64", out("cat", "--platform", "linux/arm64", "oci:" .. dir .. ":t", "/a"))
-    fails(5, "oci:" .. dir .. ":t: no image for linux/s390x; there are: linux/amd64, linux/arm64", "inspect", "--platform", "linux/s390x", "oci:" .. dir .. ":t")
+    fails(5, "oci:" .. dir .. ":t: no image for linux/s390x; there are: linux/amd64, linux/arm64", "inspect", "--platform", "linux/s390x",
+      "oci:" .. dir .. ":t")
   end)
 end)
 
