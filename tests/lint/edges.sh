@@ -43,7 +43,7 @@ never() {
 }
 
 libc='assert ctype dirent dlfcn endian errno fcntl ftw getopt glob grp inttypes langinfo libgen limits
-locale math netdb poll pthread pwd sched semaphore setjmp signal spawn stdalign stdarg stdatomic
+locale malloc math netdb poll pthread pwd sched semaphore setjmp signal spawn stdalign stdarg stdatomic
 stdbool stddef stdint stdio stdlib stdnoreturn string strings sysexits syslog termios time uchar
 unistd utime wchar wctype byteswap err error'
 
