@@ -39,18 +39,20 @@ end
 ---in the primitive (see meta/core.lua).
 ---@param where banger.rootfs|string # a rootfs, or the path of an image
 ---@param entries banger.entry[]
+---@param options? banger.inject_options # of an image
 ---@return { injected: integer }
 ---@example
 ---```lua
 ---banger.inject(rootfs, { { path = "/init", source = "init", mode = tonumber("755", 8), why = "starts the machine" } })
 ---```
----Raises `usage`, `not_found` (a source), `no_space`, `ext4`, `io`, `interrupted`.
-function M.inject(where, entries)
+---Raises `usage`, `not_found` (a source), `no_space`, `ext4`, `io` (the image is in use, for one), `changed`,
+---`interrupted`.
+function M.inject(where, entries, options)
   local copies = {}
   for i, entry in ipairs(entries) do
     copies[i] = plain(entry)
   end
-  return core.inject(where, copies)
+  return core.inject(where, copies, options)
 end
 
 local function parse_size(options, name)

@@ -111,6 +111,7 @@ const char *err_code_name(enum err_code code)
 		[ERR_EXT4] = "ext4",
 		[ERR_IO] = "io",
 		[ERR_NO_MEMORY] = "no_memory",
+		[ERR_CHANGED] = "changed",
 		[ERR_INTERRUPTED] = "interrupted",
 	};
 

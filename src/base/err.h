@@ -21,6 +21,7 @@ enum err_code {
 	ERR_EXT4,        /* a file system that cannot be read, written or trusted */
 	ERR_IO,          /* the host's own files */
 	ERR_NO_MEMORY,   /* an allocation failed */
+	ERR_CHANGED,     /* a file is not what it was before; trying again may help */
 	ERR_INTERRUPTED, /* a signal asked to stop */
 	ERR_CODE_COUNT
 };

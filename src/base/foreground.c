@@ -31,6 +31,8 @@ struct child {
 	int to;    /* where we print what it prints */
 	int files[MAX_FILES];
 	size_t file_count;
+	bool has_keys;
+	struct sigaction keys[2]; /* ours, while it has the keys */
 };
 
 /* What a program may leave changed behind. */
@@ -87,12 +89,35 @@ static void choose_stdin(void)
 	}
 }
 
-/* In the new process. What keeps the program from running is told through `failed`. */
+/* ---- keys -------------------------------------------------------------------------------- */
+
+static const int key_signals[] = {SIGINT, SIGQUIT};
+
+static void give_keys(struct child *child)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	child->has_keys = true;
+	for (size_t i = 0; i < 2; i++)
+		sigaction(key_signals[i], &ignore, &child->keys[i]);
+}
+
+static void take_keys(const struct child *child)
+{
+	for (size_t i = 0; child->has_keys && i < 2; i++)
+		sigaction(key_signals[i], &child->keys[i], NULL);
+}
+
+/* ---- starting, in the new process --------------------------------------------------------- */
+
+/* What keeps the program from running is told through `failed`. */
 static void become(const struct child *child, char *const argv[], int out, int failed, pid_t parent)
 {
 	int number;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A handler becomes the default with the program; what was ignored stays so. */
+	take_keys(child);
 	choose_stdin();
 	if (getppid() == parent && dup2(out, STDOUT_FILENO) >= 0) {
 		for (size_t i = 0; i < child->file_count; i++)
@@ -289,11 +314,14 @@ int foreground_run(
 	if (request->file_count >= MAX_FILES)
 		return err_set(err, ERR_USAGE, "%zu files are more than the %d a program can have",
 			request->file_count, MAX_FILES - 1);
+	if (request->has_keys)
+		give_keys(&child);
 	rc = start(&child, request, err);
 	if (!rc)
 		rc = follow(&child, request, result, err);
 	take_leave(&child, request, result);
 	end(&child, &result->status);
+	take_keys(&child);
 	cleanup_close(&child.out);
 	cleanup_close(&child.ear);
 	for (size_t i = 0; i < child.file_count; i++)

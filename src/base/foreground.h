@@ -22,6 +22,7 @@ struct foreground_request {
 	double patience;      /* ... the seconds that it has then; NULL: nothing is told */
 	size_t tail;          /* bytes of the end of its stdout to keep */
 	bool to_stderr;       /* its stdout goes to our stderr */
+	bool has_keys;        /* Ctrl-C and Ctrl-\ are for it alone: we go on */
 };
 
 struct foreground_result {

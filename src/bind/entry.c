@@ -203,10 +203,21 @@ static void read_xattrs(const struct reader *r)
 	lua_pop(L, 1);
 }
 
+static bool boolean_field(const struct reader *r, const char *key)
+{
+	int type = lua_getfield(r->L, r->table, key);
+	bool value = lua_toboolean(r->L, -1);
+
+	if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+		complain(r, "must be a boolean", key);
+	lua_pop(r->L, 1);
+	return value;
+}
+
 static void check_keys(const struct reader *r)
 {
 	static const char *const keys[] = {"path", "type", "content", "source", "target", "major",
-		"minor", "mode", "uid", "gid", "mtime", "xattrs", NULL};
+		"minor", "mode", "uid", "gid", "mtime", "xattrs", "keep", NULL};
 	lua_State *L = r->L;
 
 	for (lua_pushnil(L); lua_next(L, r->table); lua_pop(L, 1)) {
@@ -246,6 +257,7 @@ static void read_entry(struct reader *r)
 	e->gid = integer_field(r, "gid", &e->has_gid);
 	read_mtime(r);
 	read_xattrs(r);
+	e->keep = boolean_field(r, "keep");
 	e->type = read_type(r);
 	check_type(r, has_major, has_minor);
 }

@@ -404,6 +404,8 @@ static void check_foreground_options(lua_State *L, int arg, struct foreground_re
 		request->farewell = luaL_checkstring(L, -1);
 	lua_getfield(L, arg, "to_stderr");
 	request->to_stderr = lua_toboolean(L, -1);
+	lua_getfield(L, arg, "has_keys");
+	request->has_keys = lua_toboolean(L, -1);
 	check_files(L, arg, request);
 }
 

@@ -462,22 +462,45 @@ static int image_walk(lua_State *L)
 
 /* ---- changing ---------------------------------------------------------------------------- */
 
-/* inject(rootfs | path, entries) */
+/* The options at that argument; `seen` keeps its handle on the stack. */
+static struct ext4_inject_options check_inject_options(lua_State *L, int arg)
+{
+	struct ext4_inject_options options = {0};
+
+	if (lua_isnoneornil(L, arg))
+		return options;
+	luaL_checktype(L, arg, LUA_TTABLE);
+	lua_getfield(L, arg, "dry_run");
+	options.dry_run = lua_toboolean(L, -1);
+	if (lua_getfield(L, arg, "seen") != LUA_TNIL) {
+		struct image *image = luaL_testudata(L, -1, IMAGE_TYPE);
+
+		luaL_argcheck(L, image, arg, "seen: an image expected");
+		luaL_argcheck(L, image->file, arg, "seen: the image is closed");
+		options.seen = image->file;
+	}
+	return options;
+}
+
+/* inject(rootfs | path, entries [, { dry_run=, seen= }]) */
 static int inject(lua_State *L)
 {
 	struct rootfs *rootfs = bind_to_rootfs(L, 1);
 	const char *path = rootfs ? NULL : bind_check_path(L, 1);
+	struct ext4_inject_options options;
 	const struct entry *entries;
 	struct err err;
 	size_t count;
 	int rc;
 
-	lua_settop(L, 2);
+	lua_settop(L, 3);
+	options = check_inject_options(L, 3);
+	luaL_argcheck(L, !rootfs || lua_isnil(L, 3), 3, "options are for images");
 	entries = bind_check_entries(L, 2, &count);
 	if (rootfs)
 		rc = rootfs_inject(rootfs, entries, count, &err);
 	else
-		rc = ext4_inject(path, entries, count, &err);
+		rc = ext4_inject(path, entries, count, &options, &err);
 	if (rc < 0)
 		return bind_raise(L, &err);
 	lua_createtable(L, 0, 1);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "ext4/claim.h"
 #include "ext4/debugfs_line.h"
 #include "ext4/debugfs_session.h"
 
@@ -167,11 +168,24 @@ static int run_all(struct debugfs *s, const struct debugfs_command *commands, si
 	return check_complaints(s, err) < 0 ? err_prefix(err, "%s: closing it", s->image) : 0;
 }
 
+static int run_claimed(struct debugfs *s, const struct debugfs_command *commands, size_t count,
+	const struct debugfs_lines *lines, struct buf *outputs, struct err *err)
+{
+	struct claim claim = {.fd = -1};
+	int rc = s->write ? claim_open(&claim, s->image, err) : 0;
+
+	if (!rc)
+		rc = run_all(s, commands, count, lines, outputs, err);
+	/* It has the file until it has ended. */
+	debugfs_cleanup(s);
+	claim_close(&claim);
+	return rc;
+}
+
 int debugfs_run(const char *image, const struct debugfs_command *commands, size_t count, bool write,
 	struct buf *outputs, struct err *err)
 {
-	cleanup(debugfs_cleanup) struct debugfs s = {
-		.image = image, .write = write, .in = -1, .out = -1, .errors = -1};
+	struct debugfs s = {.image = image, .write = write, .in = -1, .out = -1, .errors = -1};
 	struct debugfs_lookup lookup = {.path = image};
 	struct debugfs_lines *lines = calloc(count + 1, sizeof(*lines));
 	int rc = 0;
@@ -185,7 +199,7 @@ int debugfs_run(const char *image, const struct debugfs_command *commands, size_
 	}
 	ext4_close(lookup.file);
 	if (!rc)
-		rc = run_all(&s, commands, count, lines, outputs, err);
+		rc = run_claimed(&s, commands, count, lines, outputs, err);
 	for (size_t i = 0; i < count; i++)
 		debugfs_lines_free(&lines[i]);
 	free(lines);

@@ -19,7 +19,8 @@ struct debugfs_command {
  * may hold anything: paths that debugfs's command line cannot take (a newline) are
  * given as <inode>. ERR_USAGE for a command that a batch cannot run or an argument
  * that cannot be given. `outputs[i]` (zeroed by the caller, who frees them, also
- * after a failure) gets what the i-th command printed. */
+ * after a failure) gets what the i-th command printed. With `write`, ERR_IO when
+ * something else uses the image; another of our changes is waited for (claim.h). */
 int debugfs_run(const char *image, const struct debugfs_command *commands, size_t count, bool write,
 	struct buf *outputs, struct err *err);
 

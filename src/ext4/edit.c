@@ -6,12 +6,15 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/publish.h"
 #include "ext4/edit_image.h"
-#include "ext4/edit_lock.h"
+
+#define NAMES_SIZE 4096        /* of a file's attributes, in bytes */
+#define VALUE_SIZE (64u << 10) /* the longest value that Linux knows */
 
 /* ---- what can be changed ----------------------------------------------------------------- */
 
@@ -53,21 +56,23 @@ static const char *unknown_feature(const struct ext2_super_block *sb)
 	return "one that is not known here";
 }
 
+/* A machine that has it mounted leaves the same marks, and e2fsck is poison to it then. */
+static int not_clean(const struct edit *ed, const char *what, struct err *err)
+{
+	return err_set(err, ERR_EXT4,
+		"%s: it is in use, or %s: stop what uses it; if nothing does, run e2fsck -fy on it",
+		ed->path, what);
+}
+
 static int check_image(const struct edit *ed, struct err *err)
 {
 	const struct ext2_super_block *sb = ed->fs->super;
 
 	if (ext4_needs_recovery(ed->file) || sb->s_last_orphan ||
 		(sb->s_feature_ro_compat & EXT4_FEATURE_RO_COMPAT_ORPHAN_PRESENT))
-		return err_set(err, ERR_EXT4,
-			"%s: it is in use, or was not unmounted: stop what uses it; if nothing "
-			"does, run e2fsck -fy on it",
-			ed->path);
+		return not_clean(ed, "was not unmounted", err);
 	if (!(sb->s_state & EXT2_VALID_FS) || (sb->s_state & EXT2_ERROR_FS))
-		return err_set(err, ERR_EXT4,
-			"%s: it is in use, or marked as damaged: stop what uses it; if nothing "
-			"does, run e2fsck -fy on it",
-			ed->path);
+		return not_clean(ed, "marked as damaged", err);
 	if (!(sb->s_feature_incompat & EXT3_FEATURE_INCOMPAT_EXTENTS))
 		return err_set(err, ERR_EXT4,
 			"%s: it has no extents, as ext4 has: injecting needs them", ed->path);
@@ -135,6 +140,20 @@ static bool is_changed(const struct edit *ed)
 	return false;
 }
 
+/* What others have put beside the file, such as a label of SELinux; of it what we may. */
+static void copy_attributes(int from, int to)
+{
+	char names[NAMES_SIZE], value[VALUE_SIZE];
+	ssize_t len = flistxattr(from, names, sizeof(names));
+
+	for (ssize_t at = 0; at < len; at += (ssize_t)strlen(names + at) + 1) {
+		ssize_t size = fgetxattr(from, names + at, value, sizeof(value));
+
+		if (size >= 0)
+			(void)fsetxattr(to, names + at, value, (size_t)size, 0);
+	}
+}
+
 /* The mode is the image's; its owner where we may set that. */
 static int copy_mode(int from, int to, const char *path, struct err *err)
 {
@@ -146,6 +165,7 @@ static int copy_mode(int from, int to, const char *path, struct err *err)
 		return err_errno(err, errno, "copy %s", path);
 	if (fchmod(to, st.st_mode & 07777) < 0)
 		return err_errno(err, errno, "copy %s", path);
+	copy_attributes(from, to);
 	return 0;
 }
 
@@ -167,8 +187,15 @@ static int write_copy(struct edit *ed, struct publish *pub, struct err *err)
 	return rc ? ext4_error(err, rc, "write the changed %s", ed->path) : 0;
 }
 
-static int change(struct edit *ed, const struct edit_lock *lock, const struct entry *entries,
-	size_t count, struct err *err)
+static int replace_image(struct edit *ed, struct publish *pub, struct err *err)
+{
+	if (write_copy(ed, pub, err) < 0 || claim_check(&ed->claim, ed->path, err) < 0)
+		return -1;
+	claim_successor(pub->fd);
+	return publish_commit(pub, ed->path, err);
+}
+
+static int change(struct edit *ed, const struct entry *entries, size_t count, struct err *err)
 {
 	struct publish pub;
 	int rc;
@@ -179,11 +206,7 @@ static int change(struct edit *ed, const struct edit_lock *lock, const struct en
 		return 0;
 	if (edit_plan(ed, err) < 0 || publish_open(&pub, ed->path, err) < 0)
 		return -1;
-	rc = write_copy(ed, &pub, err);
-	if (!rc)
-		rc = edit_lock_check(lock, ed->path, err);
-	if (!rc)
-		rc = publish_commit(&pub, ed->path, err);
+	rc = ed->dry_run ? 0 : replace_image(ed, &pub, err);
 	publish_close(&pub);
 	return rc;
 }
@@ -201,32 +224,42 @@ static void free_edit(struct edit *ed)
 	edit_nodes_free(ed);
 	free(ed->seen);
 	ext4_close(ed->file);
+	claim_close(&ed->claim);
 }
 
-int ext4_inject(const char *path, const struct entry *entries, size_t count, struct err *err)
+static int open_claimed(struct edit *ed, const struct ext4_file *seen, struct err *err)
+{
+	int fd;
+
+	if (claim_open(&ed->claim, ed->path, err) < 0)
+		return -1;
+	if (seen && !mark_equal(&seen->mark, &ed->claim.mark))
+		return err_set(err, ERR_CHANGED,
+			"%s was changed by something else meanwhile; nothing was written",
+			ed->path);
+	fd = fcntl(ed->claim.fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return err_errno(err, errno, "open %s", ed->path);
+	if (read_open_fd(fd, ed->path, EXT2_FLAG_RW, &ed->file, err) < 0)
+		return -1;
+	ed->fs = ed->file->fs;
+	return 0;
+}
+
+int ext4_inject(const char *path, const struct entry *entries, size_t count,
+	const struct ext4_inject_options *options, struct err *err)
 {
 	/* The image itself is replaced, not a link to it. */
 	cleanup(cleanup_free) char *real = realpath(path, NULL);
-	struct edit ed = {.path = real};
-	struct edit_lock lock;
-	cleanup(cleanup_close) int locked = -1;
-	int fd, rc;
+	struct edit ed = {.path = real, .claim.fd = -1, .dry_run = options && options->dry_run};
+	int rc;
 
 	if (!real)
 		return err_errno(err, errno, "open %s", path);
-	if (edit_lock_take(&lock, real, err) < 0)
-		return -1;
-	locked = lock.fd;
-	/* The lock is on what both descriptors stand for. */
-	fd = fcntl(locked, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return err_errno(err, errno, "open %s", path);
 	ed.last = &ed.first;
-	rc = read_open_fd(fd, real, EXT2_FLAG_RW, &ed.file, err);
-	if (rc < 0)
-		return -1;
-	ed.fs = ed.file->fs;
-	rc = change(&ed, &lock, entries, count, err);
+	rc = open_claimed(&ed, options ? options->seen : NULL, err);
+	if (!rc)
+		rc = change(&ed, entries, count, err);
 	free_edit(&ed);
 	return rc;
 }

@@ -233,6 +233,8 @@ static int replace(struct edit *ed, struct edit_node *dir, struct edit_name *nam
 		return -1;
 	if (old == by)
 		return 1;
+	if (by->entry && by->entry->keep && S_ISREG(by->mode) && S_ISREG(old->mode))
+		by->was = old->fresh ? old->was : old;
 	if (S_ISDIR(old->mode)) {
 		if (edit_dir_load(ed, old, err) < 0)
 			return -1;

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/extent.h"
+#include "ext4/claim.h"
 #include "ext4/extents.h"
 #include "ext4/read_file.h"
 #include "ext4/xattr.h"
@@ -56,9 +57,10 @@ struct edit_node {
 	uint32_t nsec;
 	uint32_t links; /* a directory's too, past 65000 */
 	uint8_t *raw;   /* inode_size bytes: as it is in the image, later as it will be */
-	struct tree_xattr *xattrs; /* of a fresh or relaid one */
-	const struct entry *entry; /* content, target or device of a fresh one */
-	struct edit_dir *dir;      /* once its names have been read */
+	struct tree_xattr *xattrs;   /* of a fresh or relaid one */
+	const struct entry *entry;   /* content, target or device of a fresh one */
+	const struct edit_node *was; /* whose time of birth and flags a fresh one takes over */
+	struct edit_dir *dir;        /* once its names have been read */
 	/* The plan: */
 	uint64_t size;
 	uint64_t blocks; /* data and extent tree */
@@ -85,6 +87,8 @@ struct edit_shared {
 
 struct edit {
 	const char *path;
+	struct claim claim;
+	bool dry_run;
 	struct ext4_file *file;
 	ext2_filsys fs;
 	struct format format;

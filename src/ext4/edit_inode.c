@@ -1,9 +1,19 @@
 /* Inodes as they will be. */
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "ext4/edit_image.h"
 #include "ext4/inode.h"
+
+/* Of those that chattr can set, the ones that say nothing about how content is stored. */
+#define KEPT_FLAGS                                                                                 \
+	(EXT2_SECRM_FL | EXT2_UNRM_FL | EXT2_SYNC_FL | EXT2_IMMUTABLE_FL | EXT2_APPEND_FL |        \
+		EXT2_NODUMP_FL | EXT2_NOATIME_FL | EXT3_JOURNAL_DATA_FL | EXT2_NOTAIL_FL |         \
+		EXT2_DIRSYNC_FL | EXT4_PROJINHERIT_FL)
+#define END_OF(field)                                                                              \
+	(offsetof(struct ext2_inode_large, field) +                                                \
+		sizeof(((struct ext2_inode_large *)NULL)->field))
 
 /* A directory whose count of links had overflowed is counted anew. */
 static int count_links(struct edit *ed, struct edit_node *node, struct err *err)
@@ -69,6 +79,27 @@ static void make_raw(const struct edit *ed, struct edit_node *node)
 	inode_write(&ed->format, &fields, raw);
 	memset(node->raw, 0, ed->inode_size);
 	memcpy(node->raw, raw, ed->inode_size < sizeof(raw) ? ed->inode_size : sizeof(raw));
+}
+
+/* What stays of the file that it replaces: how chattr set it, and when it was made. */
+static void take_over(const struct edit *ed, struct edit_node *node)
+{
+	struct ext2_inode_large *inode = (struct ext2_inode_large *)node->raw;
+	const struct ext2_inode_large *was = (const struct ext2_inode_large *)node->was->raw;
+	size_t end;
+
+	inode->i_flags |= was->i_flags & KEPT_FLAGS;
+	if (ed->inode_size <= EXT2_GOOD_OLD_INODE_SIZE)
+		return;
+	end = EXT2_GOOD_OLD_INODE_SIZE + (inode->i_extra_isize < was->i_extra_isize
+							 ? inode->i_extra_isize
+							 : was->i_extra_isize);
+	if (end >= END_OF(i_crtime))
+		inode->i_crtime = was->i_crtime;
+	if (end >= END_OF(i_crtime_extra))
+		inode->i_crtime_extra = was->i_crtime_extra;
+	if (end >= END_OF(i_projid))
+		inode->i_projid = was->i_projid;
 }
 
 /* The modification time, and all that lies behind the fields: the attributes. */
@@ -157,5 +188,7 @@ int edit_inode_make(struct edit *ed, struct edit_node *node, struct err *err)
 		make_raw(ed, node);
 	else
 		change_raw(ed, node);
+	if (node->was)
+		take_over(ed, node);
 	return 0;
 }

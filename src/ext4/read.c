@@ -19,8 +19,8 @@
 /* ---- opening --------------------------------------------------------------------------- */
 
 /* What libext2fs does not look at before it allocates by it: whether the file is
- * as long as its superblock says. */
-static int check_length(int fd, const char *path, struct err *err)
+ * as long as its superblock says. What the file is now goes to `mark`. */
+static int check_length(int fd, const char *path, struct mark *mark, struct err *err)
 {
 	struct ext2_super_block sb;
 	struct stat st;
@@ -29,6 +29,7 @@ static int check_length(int fd, const char *path, struct err *err)
 
 	if (fstat(fd, &st) < 0)
 		return err_errno(err, errno, "open %s", path);
+	*mark = mark_of(&st);
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return err_set(err, ERR_EXT4, "%s: not an ext4 image: not a regular file", path);
 	n = fd_pread_all(fd, &sb, sizeof(sb), SUPER_OFFSET);
@@ -79,7 +80,7 @@ static int open_fs(struct ext4_file *file, int flags, struct err *err)
 	char name[IO_NAME_SIZE];
 	errcode_t rc;
 
-	if (check_length(file->fd, file->path, err) < 0)
+	if (check_length(file->fd, file->path, &file->mark, err) < 0)
 		return -1;
 	io_name(file->fd, name);
 	rc = ext2fs_open(name, flags | EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP, 0, 0, io_fd_manager,

@@ -5,13 +5,15 @@
 #include <ext2fs/ext2fs.h>
 
 #include "ext4/dir.h"
+#include "ext4/mark.h"
 #include "ext4/read.h"
 
 struct ext4_file {
 	ext2_filsys fs; /* over `fd`, by io_fd_manager */
 	int fd;
 	char *path;
-	uint8_t *block; /* room for one, that a single call may use */
+	uint8_t *block;   /* room for one, that a single call may use */
+	struct mark mark; /* of the file when it was opened */
 };
 
 /* As ext4_open, on a descriptor that is taken over, also on failure. `flags` are

@@ -46,6 +46,9 @@ struct entry {
 	uint32_t nsec;
 	const struct entry_xattr *xattrs;
 	size_t xattr_count;
+	/* ENTRY_FILE, into a finished image, over a file: the same inode to who looks, with
+	 * its time of birth and the flags that chattr sets. */
+	bool keep;
 };
 
 /* S_IFMT; 0 for ENTRY_HARDLINK and ENTRY_REMOVE. */

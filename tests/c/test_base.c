@@ -251,6 +251,7 @@ static void codes_have_the_names_that_scripts_branch_on(void **state)
 		{ERR_EXT4, "ext4"},
 		{ERR_IO, "io"},
 		{ERR_NO_MEMORY, "no_memory"},
+		{ERR_CHANGED, "changed"},
 		{ERR_INTERRUPTED, "interrupted"},
 	};
 

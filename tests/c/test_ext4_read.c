@@ -349,8 +349,8 @@ static void block_that_two_files_have_is_not_freed_twice(void **state)
 
 	memcpy(inode_of(b, "/many/2")->i_block, inode_of(b, "/many/1")->i_block, 60);
 	unit_write(unit_path("broken"), b->data, b->len);
-	assert_error(ext4_inject(unit_path("broken"), entries, COUNT(entries), &err), ERR_EXT4,
-		"which is not in use: run e2fsck -fy");
+	assert_error(ext4_inject(unit_path("broken"), entries, COUNT(entries), NULL, &err),
+		ERR_EXT4, "which is not in use: run e2fsck -fy");
 	after = unit_read(unit_path("broken"), &len);
 	assert_int_equal(len, b->len);
 	assert_memory_equal(after, b->data, len);
@@ -365,12 +365,13 @@ static void inode_with_more_names_than_it_counts_is_not_removed(void **state)
 
 	record_of(b, "/dir", "file")->inode = ino_of(b, "/dir");
 	unit_write(unit_path("broken"), b->data, b->len);
-	assert_error(ext4_inject(unit_path("broken"), &entry, 1, &err), ERR_EXT4,
+	assert_error(ext4_inject(unit_path("broken"), &entry, 1, NULL, &err), ERR_EXT4,
 		"has more names than it counts: run e2fsck -fy");
 	/* Nor one that the file system keeps for itself. */
 	record_of(b, "/dir", "file")->inode = 7;
 	unit_write(unit_path("broken"), b->data, b->len);
-	assert_error(ext4_inject(unit_path("broken"), &entry, 1, &err), ERR_EXT4, "run e2fsck -fy");
+	assert_error(ext4_inject(unit_path("broken"), &entry, 1, NULL, &err), ERR_EXT4,
+		"run e2fsck -fy");
 }
 
 /* ---- many things wrong ------------------------------------------------------------------- */
@@ -397,7 +398,7 @@ static void exercise(const char *path)
 		}
 		ext4_close(file);
 	}
-	ext4_inject(path, entries, COUNT(entries), &err);
+	ext4_inject(path, entries, COUNT(entries), NULL, &err);
 }
 
 static void random_bytes_do_no_harm(void **state)

@@ -751,6 +751,141 @@ describe("an injection that fails", function()
   end)
 end)
 
+-- ---- others ------------------------------------------------------------------------------
+
+describe("an image that something else uses", function()
+  local path
+  before_each(function() path = make "-b 4096" end)
+
+  local ENTRY = { { path = "/x", content = "x" } }
+
+  -- Neither primitive touches it, while it is only read as ever.
+  local function refused(pattern)
+    local digest = sh.sha256(path)
+    raises("io", pattern, banger.inject, path, ENTRY)
+    raises("io", pattern, banger.inject, path, {}, { dry_run = true })
+    raises("io", pattern, banger.debugfs_batch, path, { { "mkdir", "/y" } }, { write = true })
+    assert.equal(digest, sh.sha256(path))
+    banger.open(path):close()
+    banger.debugfs_batch(path, { { "ls", "/" } })
+  end
+
+  local function free()
+    banger.inject(path, ENTRY)
+    banger.debugfs_batch(path, { { "mkdir", "/y" } }, { write = true })
+    local found <close> = banger.open(path)
+    assert.same({ "file", "dir" }, { found:stat("/x").type, found:stat("/y").type })
+    assert_clean(path)
+  end
+
+  -- Runs a program until it is closed. It says that it is ready by a line of output, if it is to.
+  local function running(command, is_ready)
+    local pid = sh.check(("exec 9>&-; %s >%s 2>&1 & echo $!"):format(command, path .. ".out")):match "%d+"
+    local program = setmetatable({}, { __close = function()
+      sh.run(("kill %s; while kill -0 %s 2>/dev/null; do sleep 0.05; done"):format(pid, pid))
+    end })
+    local last = os.time() + 60
+    while not is_ready() do
+      if os.time() > last then
+        getmetatable(program).__close()
+        error("it does not begin: " .. command .. ": " .. sh.read_file(path .. ".out"))
+      end
+      sh.check "sleep 0.05"
+    end
+    return program
+  end
+
+  local function says_ready() return sh.read_file(path .. ".out"):find "ready" end
+
+  it("by a lock of its own is left alone", function()
+    do
+      local _ <close> = running(("exec sh -c 'exec 8<%s; flock 8; echo ready; exec sleep 100'"):format(path), says_ready)
+      refused "/%d+%.ext4 is in use: another program holds a lock on it; stop that first"
+    end
+    free()
+  end)
+
+  it("by writing it is left alone", function()
+    do
+      local _ <close> = running(("exec sh -c 'exec 8<>%s; echo ready; exec sleep 100'"):format(path), says_ready)
+      refused " is in use: another program has it open for writing; stop that first"
+    end
+    free()
+  end)
+
+  for name, options in pairs { ["a machine"] = "", ["a machine that only reads"] = ",readonly=on", ["a machine with a snapshot"] = ",snapshot=on" } do
+    it("which is " .. name .. " is left alone", function()
+      local reason = need.program "qemu-system-x86_64"
+      if reason then return pending(reason) end
+      do
+        local monitor = path .. ".sock"
+        local _ <close> = running(("exec qemu-system-x86_64 -S -display none -nodefaults -monitor unix:%s,server,nowait "
+          .. "-drive file=%s,format=raw,if=virtio%s"):format(monitor, path, options), function() return banger.host.stat(monitor) end)
+        refused " is in use: a machine, or another program, holds a lock on it; stop that first, or .* banger%-lua exec$"
+      end
+      free()
+    end)
+  end
+
+  it("which is a mount is left alone", function()
+    local reason = need.mount()
+    if reason then return pending(reason) end
+    do
+      local dir = scratch:mkdir "used"
+      local _ <close> = running(("exec unshare -m sh -c 'mount -o ro,noload,loop %s %s && echo ready && exec sleep 100'"):format(path, dir),
+        says_ready)
+      refused " is in use: /dev/loop%d+ has it, which may be mounted; stop that first"
+    end
+    -- The kernel takes the mount apart in its own time.
+    sh.check(("timeout 60 sh -c 'while losetup -j %s | grep -q .; do sleep 0.05; done'"):format(path))
+    free()
+  end)
+
+  it("is replaced only if it is what was seen", function()
+    local seen <close> = banger.open(path)
+    banger.inject(path, { { path = "/other", content = "theirs" } })
+    raises("changed", "was changed by something else meanwhile; nothing was written$", banger.inject, path, ENTRY, { seen = seen })
+    seen:refresh()
+    banger.inject(path, ENTRY, { seen = seen })
+    seen:refresh()
+    assert.same({ "theirs", "x" }, { seen:read "/other", seen:read "/x" })
+    banger.debugfs_batch(path, { { "mkdir", "/y" } }, { write = true })
+    raises("changed", "meanwhile", banger.inject, path, ENTRY, { seen = seen })
+    misuse("seen: an image expected", banger.inject, path, ENTRY, { seen = path })
+    seen:close()
+    misuse("seen: the image is closed", banger.inject, path, ENTRY, { seen = seen })
+    local rootfs <close> = banger.rootfs { near = path }
+    misuse("options are for images", banger.inject, rootfs, ENTRY, { dry_run = true })
+  end)
+
+  it("which are other injections is waited for: none is lost", function()
+    local script = scratch:path "many.lua"
+    sh.write_file(script, [[
+      local banger = require "banger"
+      while not banger.host.stat(arg[3]) do banger.host.run { "sleep", "0.02" } end
+      for i = 1, 5 do
+        banger.inject(arg[1], { { path = ("/many/%s-%d"):format(arg[2], i), content = "" } })
+        banger.debugfs_batch(arg[1], { { "mkdir", ("/%s-%d"):format(arg[2], i) } }, { write = true })
+      end]])
+    local go = scratch:path "go"
+    sh.check(([[for i in 1 2 3 4; do %s %s %s $i %s & list="$list $!"; done; touch %s; for p in $list; do wait $p || exit; done]]):format(
+      sh.banger(), script, path, go, go))
+    local found <close> = banger.open(path)
+    local count = #found:list "/many"
+    for i = 1, 4 do for k = 1, 5 do count = count + (found:exists(("/%d-%d"):format(i, k)) and 1 or 0) end end
+    assert.equal(40, count)
+    assert_clean(path)
+  end)
+
+  it("is what a dry run tells of, as all that is in the way", function()
+    local digest = sh.sha256(path)
+    assert.same({ injected = 1 }, banger.inject(path, ENTRY, { dry_run = true }))
+    raises("no_space", "bytes are needed", banger.inject, path, { { path = "/x", content = ("x"):rep(64 << 20) } }, { dry_run = true })
+    raises("not_found", "inject /x: ", banger.inject, path, { { path = "/x", source = "/nope" } }, { dry_run = true })
+    assert.equal(digest, sh.sha256(path))
+  end)
+end)
+
 describe("the entries of inject", function()
   local function wrong(pattern, ...)
     misuse(pattern, core.inject, scratch:path "nope", ...)

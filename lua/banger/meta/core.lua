@@ -34,6 +34,7 @@ local core = {}
 ---| "ext4" # a file system that cannot be read, written or trusted
 ---| "io" # the host's own files
 ---| "no_memory"
+---| "changed" # a file is not what it was a moment ago: try again
 ---| "interrupted" # by a signal
 
 ---Raise a `banger.Error`. One that nobody catches ends the program with its message
@@ -499,23 +500,31 @@ function core.flatten_layer(rootfs, blob, options) end
 ---@field gid? integer # default 0
 ---@field mtime? number # default: the image's epoch
 ---@field xattrs? table<string, string>
+---@field keep? boolean # a file that replaces one in an image keeps its time of birth and what chattr set
 ---@field why? string # for reports; `banger.inject` leaves it out
 ---@field item? string # the switch it belongs to, of a plan; left out too
 ---@field by? string # the image recipe that asked for it; left out too
 
+---@class banger.inject_options
+---@field dry_run? boolean # check that it can be done, and write nothing
+---@field seen? banger.image_file # only if the image is still what this handle was opened from
+
 ---Put entries into a rootfs, or into a finished image. A file never replaces a
 ---directory that is not empty; removing what is absent is fine; a directory that
 ---is there gets the attributes given and keeps what it holds. An image is changed
----only when everything fits.
+---only when everything fits, and when nothing else uses it: a machine that runs, a mount. Calls
+---at the same time, also from several programs, follow each other.
 ---@param where banger.rootfs|string # a rootfs, or the path of an image
 ---@param entries banger.entry[]
+---@param options? banger.inject_options # of an image
 ---@return { injected: integer }
 ---@example
 ---```lua
 ---banger.inject("out.ext4", { { path = "/etc/hostname", content = "vm\n" } })
 ---```
----Raises `usage`, `not_found` (a source), `no_space`, `ext4`, `io`, `interrupted`.
-function core.inject(where, entries) end
+---Raises `usage`, `not_found` (a source), `no_space`, `ext4`, `io` (the image is in use, for one), `changed`
+---(it was written, or replaced, meanwhile), `interrupted`.
+function core.inject(where, entries, options) end
 
 ---@class banger.mkext4_options
 ---@field size? integer|string # of the file: bytes, "4G", or "min"; default: what is needed, and headroom
@@ -833,6 +842,7 @@ function host.run(argv, input, options) end
 ---@field farewell? string # what the program is told before it is ended, on a socket that is its descriptor after the files
 ---@field patience? number # seconds that it has then before SIGTERM; default 0
 ---@field to_stderr? boolean # what it prints on stdout goes to our stderr
+---@field has_keys? boolean # Ctrl-C and Ctrl-\ are for the program alone: this one goes on
 
 ---@class banger.foreground_result
 ---@field status integer # the exit status; 128 and the signal's number when one ended it
