@@ -10,15 +10,16 @@ local json = require "banger.json"
 local text = require "banger.inspect.text"
 
 local parser = argparse("banger-lua edit", "Edit a file of an ext4 image with $VISUAL, $EDITOR or vi.")
-parser:argument("image", "The image: a file of ext4, which no machine is using.")
+parser:argument("image", "The image: a file of ext4, which no machine or mount is using.")
 parser:argument("path", "The file in it; links are followed.")
 parser:option("--editor", "The command to edit with; it gets the name of a copy as a further argument."):argname "COMMAND"
-parser:flag("--create", "Make the file where it is missing: of mode 0644, root's.")
+parser:flag("--create", "Make the file where it is missing: of mode 0644, root's. The directory has to be there.")
 parser:flag("--json", "Print the result as one JSON object.")
 parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors.")
-parser:epilog("Mode, owner and extended attributes stay as they are, the time of modification becomes now; all names of a file have the new "
-  .. "content. The image is written only when the editor ends well and the content is another; then whole or not at all. What was typed "
-  .. "and could not be written is kept, and the message says where.")
+parser:epilog("Mode, owner, extended attributes and what chattr set stay as they are, and so do the file's other names (hard links), which show "
+  .. "the change too; the time of modification becomes now. The image is written only when the editor ends well and the content is "
+  .. "another; then whole or not at all. An image that is in use, or that could not be written, is refused before the editor is run; if "
+  .. "writing fails after that, the message names the file in which what was typed is kept.")
 local options = cli.parse(parser, { ... })
 
 if inspect.kind(options.image) ~= "image" then

@@ -45,9 +45,9 @@ function M.state(check)
     check:error("fs-errors", "/", ("%s is marked as having errors"):format(name), "run e2fsck -fy on it")
   elseif super.recover then
     check:warn("journal", "/", ("%s was not unmounted: its journal holds changes that are not in place"):format(name),
-      "run e2fsck -fy on it, or do not give it to the machine read-only")
+      "if nothing uses it, run e2fsck -fy on it; or do not give it to the machine read-only")
   elseif super.clean == false then
-    check:warn("not-clean", "/", ("%s was not unmounted"):format(name), "run e2fsck -fy on it")
+    check:warn("not-clean", "/", ("%s is in use, or was not unmounted"):format(name), "if nothing uses it, run e2fsck -fy on it")
   end
 end
 

@@ -9,6 +9,7 @@ local M = {}
 
 local host = banger.host
 local LIMIT = 64 << 20
+local TRIES = 20 -- of a change, while others change the same image
 
 ---@class banger.inspect.edit_options
 ---@field editor? string # a shell command, such as "vi" or "code --wait"; default $VISUAL, $EDITOR or vi
@@ -20,6 +21,10 @@ local LIMIT = 64 << 20
 ---@field changed boolean
 ---@field size integer # bytes now
 ---@field names? integer # of a changed file: how many it has, all of which have the new content
+
+local function given(value)
+  return value ~= "" and value or nil
+end
 
 -- What is there: its metadata and content. Nil for nothing.
 local function look_at(tree, path, options)
@@ -41,37 +46,54 @@ local function look_at(tree, path, options)
   return st
 end
 
-local function look(where, path, options)
-  if type(where) ~= "string" then
-    return look_at(where, path, options)
-  end
-  local image <close> = banger.open(where)
-  return look_at(image, path, options)
-end
-
--- The directories that a new file is in are there, and its path has no links.
-local function real_path(where, path)
-  local dir, name = path:match "^(.*)/([^/]+)$"
-  local image <close> = type(where) == "string" and banger.open(where) or nil
-  local tree = image or where
-  local real = tree:resolve(dir == "" and "/" or dir)
-  if not real or tree:stat(real).type ~= "dir" then
+-- Where a file that is not there would be, without links.
+local function new_path(tree, path)
+  local dir, base = path:match "^(.*)/([^/]+)$"
+  local parent = tree:stat(dir == "" and "/" or dir, { follow = true })
+  if base == "." or base == ".." then
+    banger.error("usage", ("'%s' is no path of a file in the image, from / on"):format(path))
+  elseif not parent or parent.type ~= "dir" then
     banger.error("not_found", ("%s: there is no directory %s in %s"):format(path, dir, inspect.name(tree)))
   end
-  return (real == "/" and "" or real) .. "/" .. name
+  return (parent.path == "/" and "" or parent.path) .. "/" .. base
 end
 
--- All names of a file.
-local function names_of(where, st)
-  local image <close> = type(where) == "string" and banger.open(where) or nil
+-- The other names of a file.
+local function other_names(tree, st)
   local names = {}
-  for path, found in (image or where):walk() do
-    if found.id == st.id and path ~= st.path then
-      names[#names + 1] = path
+  if st.nlink > 1 then
+    for path, other in tree:walk "/" do
+      if other.id == st.id and path ~= st.path then
+        names[#names + 1] = path
+      end
     end
   end
   return names
 end
+
+-- What makes a file of that content of what is there, under all its names.
+local function entries_for(where, tree, path, content, st)
+  local is = st or {}
+  local list = { {
+    path = path, type = "file", content = content, mode = is.mode, uid = is.uid, gid = is.gid, xattrs = is.xattrs,
+    mtime = type(where) == "string" and os.time() or nil, keep = true,
+  } }
+  for _, name in ipairs(st and other_names(tree, st) or {}) do
+    list[#list + 1] = { path = name, type = "hardlink", target = path }
+  end
+  return list
+end
+
+-- Call `act` with the tree that `where` names, or is.
+local function with_tree(where, act)
+  if type(where) ~= "string" then
+    return act(where)
+  end
+  local image <close> = banger.open(where)
+  return act(image)
+end
+
+-- ---- the copy ----------------------------------------------------------------------------
 
 -- The editor sees the name's end, which tells it what kind of file it is.
 local function copy_name(path)
@@ -84,8 +106,32 @@ local function write_private(path, content)
   host.set_attributes(path, { mode = tonumber("600", 8) })
 end
 
-local function given(value)
-  return value ~= "" and value or nil
+-- A private directory with a copy, if there is anything to copy. Removed when closed, unless `keep` is set.
+local function new_copy(path, content)
+  local dir = host.make_temp_dir((given(os.getenv "TMPDIR") or "/tmp") .. "/banger-edit.")
+  local copy = setmetatable({ path = dir .. "/" .. copy_name(path), dir = dir, content = content }, { __close = function(self)
+    if not self.keep then
+      pcall(host.run, { "rm", "-rf", "--", dir })
+    end
+  end })
+  if content then
+    local ok, problem = pcall(write_private, copy.path, content)
+    if not ok then
+      local _ <close> = copy
+      error(problem, 0)
+    end
+  end
+  return copy
+end
+
+-- Whether there is more than what was there at first.
+local function holds_text(copy)
+  local names = host.list(copy.dir)
+  if #names ~= 1 or not host.lstat(copy.path) then
+    return #names > 0
+  end
+  local ok, content = pcall(host.read_file, copy.path, LIMIT)
+  return not ok or content ~= copy.content
 end
 
 -- Where the editor shows itself: stdout is for what programs read.
@@ -93,47 +139,43 @@ local function screen()
   return host.isatty(2) and ">&2" or host.isatty(1) and ">/dev/tty" or ">&2"
 end
 
--- Whether the copy is another by now: that is not thrown away because it could not be written.
-local function is_typed(copy, content)
-  local ok, found = pcall(host.read_file, copy, LIMIT)
-  return host.lstat(copy) and not (ok and found == content)
+-- What the editor leaves; nil where there was nothing and still is.
+local function run_editor(copy, path, options)
+  local editor = given(options.editor) or given(os.getenv "VISUAL") or given(os.getenv "EDITOR") or "vi"
+  -- Ctrl-C is for the editor: neither we nor the shell in between end at it.
+  local script = ('trap : INT QUIT\n{ %s "$1"\n} %s'):format(editor, screen())
+  local result = host.foreground({ "sh", "-c", script, "sh", copy.path }, { has_keys = true })
+  if result.status ~= 0 then
+    banger.error("io", ("the editor '%s' ended with %d: %s is as it was"):format(editor, result.status, path))
+  elseif host.lstat(copy.path) then
+    return host.read_file(copy.path, LIMIT)
+  elseif copy.content then
+    banger.error("io", ("the editor '%s' left no file: %s is as it was"):format(editor, path))
+  end
 end
 
--- Have `content` (nil: there is no file yet) edited, and give `use` what comes of it: nil for no file.
-local function run_editor(path, content, options, use)
-  local dir = host.make_temp_dir((given(os.getenv "TMPDIR") or "/tmp") .. "/banger-edit.")
-  local copy = dir .. "/" .. copy_name(path)
-  local kept = false
-  local _ <close> = setmetatable({}, { __close = function()
-    if not kept then
-      pcall(host.run, { "rm", "-rf", "--", dir })
-    end
-  end })
-  if content then
-    write_private(copy, content)
+-- ---- the edit ----------------------------------------------------------------------------
+
+-- Before anything is typed, whether it could be written at all. What will be typed may well
+-- need less room than there is.
+local function check_image(image, entries)
+  local ok, problem = pcall(banger.inject, image, entries, { dry_run = true })
+  if not ok and not (banger.is_error(problem) and problem.code == "no_space") then
+    error(problem, 0)
   end
-  local editor = given(options.editor) or given(os.getenv "VISUAL") or given(os.getenv "EDITOR") or "vi"
-  local status
-  local ok, result = pcall(function()
-    status = host.foreground({ "sh", "-c", ('{ %s "$1"\n} %s'):format(editor, screen()), "sh", copy }).status
-    if status ~= 0 then
-      banger.error("io", ("the editor '%s' ended with %d: %s is as it was"):format(editor, status, path))
+end
+
+-- Everything that is to be known first.
+local function prepare(where, path, options)
+  return with_tree(where, function(tree)
+    local before = look_at(tree, path, options)
+    local real = before and before.path or new_path(tree, path)
+    local entries = entries_for(where, tree, real, before and before.content or "", before)
+    if type(where) == "string" then
+      check_image(where, entries)
     end
-    local left = host.lstat(copy)
-    if content and not left then
-      banger.error("io", ("the editor '%s' left no file: %s is as it was"):format(editor, path))
-    end
-    return use(left and host.read_file(copy, LIMIT) or nil)
+    return before, real
   end)
-  if not ok then
-    -- An editor that failed was left on purpose; one that was interrupted was not.
-    kept = (status or 0) == 0 and is_typed(copy, content)
-    if kept and banger.is_error(result) then
-      banger.error(result.code, ("%s; what you typed is in %s"):format(result.message, copy))
-    end
-    error(result, 0)
-  end
-  return result
 end
 
 local function unchanged_meanwhile(before, now)
@@ -144,32 +186,67 @@ local function unchanged_meanwhile(before, now)
     and before.uid == now.uid and before.gid == now.gid
 end
 
-local function change(path, content, options, use)
-  if not options.change then
-    return run_editor(path, content, options, use)
-  end
-  local new = options.change(content or "")
-  if type(new) ~= "string" then
-    banger.error("usage", ("%s: the function returned a %s instead of the new content; nothing was written"):format(path, type(new)))
-  end
-  return use(new)
+-- One try: what came of it, false when the image came to be another between the look and the change.
+local function put(where, path, content, before)
+  return with_tree(where, function(tree)
+    local now = look_at(tree, path, { create = true })
+    if not unchanged_meanwhile(before, now) then
+      banger.error("changed", ("%s: %s was changed by something else meanwhile; nothing was written"):format(inspect.name(tree), path))
+    end
+    local entries = entries_for(where, tree, path, content, now)
+    local ok, problem = pcall(banger.inject, where, entries, tree ~= where and { seen = tree } or nil)
+    if not ok and not (banger.is_error(problem) and problem.code == "changed") then
+      error(problem, 0)
+    end
+    return ok and { path = path, changed = true, size = #content, names = #entries }
+  end)
 end
 
--- The file with its new content, and its other names.
-local function entries_for(real, content, before, names, mtime)
-  local entries = { {
-    path = real, type = "file", content = content, mode = before.mode, uid = before.uid, gid = before.gid, xattrs = before.xattrs,
-    mtime = mtime,
-  } }
-  for i, name in ipairs(names) do
-    entries[i + 1] = { path = name, type = "hardlink", target = real }
+local function write_back(where, path, content, before)
+  if content == nil or before and content == before.content then
+    return { path = path, changed = false, size = before and #before.content or 0 }
   end
-  return entries
+  for _ = 1, TRIES do
+    local edited = put(where, path, content, before)
+    if edited then
+      return edited
+    end
+  end
+  banger.error("changed", ("%s is written by something else all the time; nothing was written to it"):format(where))
+end
+
+-- The error again, which says where the text is.
+local function raise_with_text(problem, copy)
+  copy.keep = true
+  local place = "; what you typed is in " .. copy.path
+  if not banger.is_error(problem) then
+    error(tostring(problem) .. place, 0)
+  end
+  local fields = {}
+  for name, value in pairs(problem) do
+    fields[name] = name ~= "code" and name ~= "message" and value or nil
+  end
+  banger.error(problem.code, problem.message .. place, fields)
+end
+
+local function edit_copy(where, path, before, options)
+  local copy <close> = new_copy(path, before and before.content)
+  local ok, result = pcall(function()
+    return write_back(where, path, run_editor(copy, path, options), before)
+  end)
+  if ok then
+    return result
+  elseif banger.is_error(result) and result.code == "interrupted" or holds_text(copy) then
+    raise_with_text(result, copy)
+  end
+  error(result, 0)
 end
 
 ---Change a file of an image, and write back what comes out: whole or not at all, and not when
----it is what it was. Mode, owner and extended attributes stay. In a finished image the time
----of modification becomes now, since an edit is no build that has to come out the same twice.
+---it is what it was. Mode, owner, extended attributes, what chattr set and all of its names
+---stay. In a finished image the time of modification becomes now, since an edit is no build
+---that has to come out the same twice. What the editor left is kept in a file that the error
+---names, if it cannot be written.
 ---@param where string|banger.rootfs # the path of an ext4 image, or a rootfs
 ---@param path string # links are followed
 ---@param options banger.inspect.edit_options
@@ -178,29 +255,21 @@ end
 ---```lua
 ---edit.edit("out.ext4", "/etc/motd", { editor = "vi", create = true })
 ---```
----Raises `not_found`, `usage` (no file, too long), `io` (the editor failed), `no_space`, `ext4`.
+---Raises `not_found`, `usage` (no file, too long), `io` (the image is in use, the editor failed), `changed`
+---(the file, meanwhile), `no_space`, `ext4`.
 function M.edit(where, path, options)
   if not path:find "^/" or path:find "/$" then
     banger.error("usage", ("'%s' is no path of a file in the image, from / on"):format(path))
   end
-  local before = look(where, path, options)
-  local real = before and before.path or real_path(where, path)
-  local names = before and before.nlink > 1 and names_of(where, before) or {}
-  local old = before and before.content
-  local is_image = type(where) == "string"
-  if is_image then
-    banger.inject(where, {}) -- what can never be changed is said before anybody types
+  local before, real = prepare(where, path, options)
+  if not options.change then
+    return edit_copy(where, real, before, options)
   end
-  return change(real, old, options, function(content)
-    if content == old then
-      return { path = real, changed = false, size = #(old or "") }
-    elseif not unchanged_meanwhile(before, look(where, path, { create = true })) then
-      banger.error("io", ("%s: %s was changed by something else meanwhile; nothing was written"):format(
-        is_image and where or "the image", real))
-    end
-    banger.inject(where, entries_for(real, content, before or {}, names, is_image and os.time() or nil))
-    return { path = real, changed = true, size = #content, names = #names + 1 }
-  end)
+  local content = options.change(before and before.content or "")
+  if type(content) ~= "string" then
+    banger.error("usage", ("%s: the function returned a %s instead of the new content; nothing was written"):format(real, type(content)))
+  end
+  return write_back(where, real, content, before)
 end
 
 ---What an edit came to, in a line.

@@ -3,7 +3,6 @@
 local arguments = require "banger.inspect.arguments"
 local banger = require "banger"
 local cat = require "banger.inspect.cat"
-local cli = require "banger.cli"
 local diff = require "banger.inspect.diff"
 local edit = require "banger.inspect.edit"
 local extract = require "banger.inspect.extract"
@@ -309,9 +308,6 @@ function Tree:edit(path, how, options)
   end
   local edited = edit.edit(self.path and self:path() or self, arguments.text("edit", "path", path), {
     create = options.create, change = type(how) == "function" and how or nil, editor = type(how) == "string" and how or nil,
-    note = function(message)
-      cli.note("%s", text.escape(message))
-    end,
   })
   if self.path then
     self:refresh()
