@@ -781,6 +781,8 @@ end
     t:expect '\ngreeting = "hello"  -- upvalue\n'
     t:enter("greeting, text = 'bye', text:upper()"):expect "upper()\ndebug>"
     t:enter("free"):expect "\n8388608\ndebug>"
+    t:type("hostn"):press("Tab"):expect "debug> hostname"
+    t:press "C-u"
     t:enter("hostname = 'set-here'"):expect "'set-here'\ndebug>"
     t:enter("fre = 1"):expect "unknown key 'fre'; did you mean 'free'?"
     assert.is_nil(t:screen():find("debugger.lua", 1, true))

@@ -387,6 +387,14 @@ function M.call(recipe, act, ...)
   return table.unpack(result, 2, result.n)
 end
 
+local function key_names()
+  local names = {}
+  for _, name in ipairs(schema.names) do
+    names[name] = true
+  end
+  return names
+end
+
 ---Run a recipe's text.
 ---@param recipe { name: string, path: string, dir?: string, text: string }
 ---@param given table<string, string> # what -D says
@@ -407,6 +415,9 @@ function M.run(recipe, given, extras)
     end,
     __newindex = function(_, name, value)
       write_global(recipe, name, value)
+    end,
+    __pairs = function() -- for who looks around in a debugger
+      return next, key_names()
     end,
   })
   local chunk, message = load(recipe.text, "@" .. recipe.path, "t", env)

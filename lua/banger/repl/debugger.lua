@@ -105,9 +105,11 @@ local function all_names(state)
     add(variable.name)
   end
   for _, names in ipairs { state.extras, globals_of(state), _G } do
-    for name in next, names do
-      add(name)
-    end
+    pcall(function()
+      for name in pairs(names) do
+        add(name)
+      end
+    end)
   end
   return list
 end
