@@ -197,5 +197,17 @@ describe("handles", function()
     local digest = "sha256:" .. sh.sha256(scratch:path "blob")
     local blob <close> = banger.fetch_blob { path = scratch:path "blob", digest = digest, size = 3000 }
     assert.equal("blob: " .. digest .. ", 2.9 KiB", format.value(blob))
+    local unnamed <close> = banger.fetch_blob { path = scratch:path "blob", offset = 0, size = 3000 }
+    assert.equal(("blob: %s, 3000 bytes"):format(scratch:path "blob"), format.value(unnamed))
+    unnamed:close()
+    assert.equal("blob: closed", format.value(unnamed))
+  end)
+
+  it("an image whose file is gone says what it was", function()
+    local path = scratch:path "gone.ext4"
+    sh.check("PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 " .. path .. " 64M")
+    local image <close> = banger.open(path)
+    os.remove(path)
+    assert.equal("image: " .. path, format.value(image))
   end)
 end)

@@ -101,7 +101,15 @@ function M.content(tree)
   return content
 end
 
-local function read_superblock(path)
+---What the superblock of an image says.
+---@param path string
+---@return banger.inspect.superblock
+---@example
+---```lua
+---print(image_file.superblock("out.ext4").label)
+---```
+---Raises `ext4`.
+function M.superblock(path)
   local file <close> = io.open(path, "rb")
   local bytes = file and file:seek("set", superblock.OFFSET) and file:read(superblock.SIZE) or ""
   local super, message = superblock.parse(bytes)
@@ -118,7 +126,7 @@ end
 ---Raises `not_found`, `ext4`, `io`.
 function M.read(path)
   local tree <close> = banger.open(path)
-  return { path = path, superblock = read_superblock(path), usage = tree:df(), content = M.content(tree), record = M.record(tree) }
+  return { path = path, superblock = M.superblock(path), usage = tree:df(), content = M.content(tree), record = M.record(tree) }
 end
 
 return M

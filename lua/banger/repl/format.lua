@@ -42,42 +42,24 @@ end
 
 -- ---- handles ----------------------------------------------------------------------
 
--- An ext4 superblock has the label at 120; it ends at a zero byte.
-local function label_of(path)
-  local file = io.open(path, "rb")
-  if not file then
-    return ""
-  end
-  file:seek("set", 1024 + 120)
-  local label = file:read(16) or ""
-  file:close()
-  return label:match "^[^\0]*"
-end
-
-local function describe_image(image, plain)
-  local path = plain:match "^image: (.*)$"
-  path = path and path:gsub(" %(needs journal recovery%)$", "")
-  local ok, df = pcall(image.df, image)
-  if not ok or not path then
-    return plain
-  end
-  local label = label_of(path)
+local function describe_image(image)
+  local path, df = image:path(), image:df()
+  -- Most prompts need none of it.
+  local label = require "banger.inspect.image_file".superblock(path).label
   return ("image %s: ext4 %s, %s free%s%s"):format(path, sizes.format(df.size), sizes.format(df.free),
     label ~= "" and (', "%s"'):format(label) or "", df.needs_recovery and ", needs journal recovery" or "")
 end
 
-local function describe_rootfs(_, plain)
-  local layers, entries, bytes = plain:match "^rootfs: (%d+) layers, (%d+) entries, (%d+) bytes staged$"
-  if not layers then
-    return plain
-  end
-  return ("rootfs: %s, %s, %s staged"):format(text.count(math.tointeger(tonumber(layers)), "layer"),
-    text.count(math.tointeger(tonumber(entries)), "entry", "entries"), sizes.format(math.tointeger(tonumber(bytes))))
+local function describe_rootfs(rootfs)
+  local df = rootfs:df()
+  -- The root itself is nobody's entry.
+  return ("rootfs: %s, %s, %s staged"):format(text.count(df.layers, "layer"), text.count(df.files - 1, "entry", "entries"),
+    sizes.format(df.used))
 end
 
-local function describe_blob(_, plain)
-  local name, bytes = plain:match "^blob: (.-), (%d+) bytes$"
-  return name and ("blob: %s, %s"):format(name, sizes.format(math.tointeger(tonumber(bytes)))) or plain
+local function describe_blob(blob)
+  local size = blob:progress().size
+  return size and blob.digest and ("blob: %s, %s"):format(blob.digest, sizes.format(size))
 end
 
 local DESCRIBE = {
@@ -100,7 +82,8 @@ function M.handle(value)
   end
   local meta = debug.getmetatable(value)
   local describe = type(meta) == "table" and DESCRIBE[rawget(meta, "__name")]
-  return text.escape(describe and describe(value, plain) or plain)
+  local described, words = pcall(describe or tostring, value) -- not one that is closed
+  return text.escape(described and words or plain)
 end
 
 -- ---- what numbers mean ------------------------------------------------------------
