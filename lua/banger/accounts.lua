@@ -72,6 +72,25 @@ function M:id(kind, name)
   return id(name), nil
 end
 
+---Who is who: the names that ids have, of several the first.
+---@param kind "passwd"|"group"
+---@return table<integer, string>
+---@example
+---```lua
+---known:names("passwd")[0] --> "root"
+---```
+function M:names(kind)
+  local names = {}
+  for _, line in ipairs(self[kind]) do
+    local name, number = line:match "^([^:]+):[^:]*:(%d+)%f[:\0]"
+    number = id(number)
+    if number and not names[number] then
+      names[number] = name
+    end
+  end
+  return names
+end
+
 ---The ids that an owner such as "postgres", "1000:1000" or "www-data:adm" stands for.
 ---A user alone brings its own group; a number that nobody has, group 0.
 ---@param owner string

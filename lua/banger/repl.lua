@@ -6,6 +6,7 @@ local format = require "banger.repl.format"
 local frames = require "banger.repl.frames"
 local help = require "banger.repl.help"
 local recipe = require "banger.recipe"
+local sorted = require "banger.sorted"
 local text = require "banger.text"
 
 local M = {}
@@ -280,10 +281,9 @@ local function run_command(session, code)
     return command(rest)
   end
   local names = {}
-  for known in pairs(session.commands) do
+  for _, known in ipairs(sorted(session.commands)) do
     names[#names + 1] = #known > 1 and ":" .. known or nil
   end
-  table.sort(names)
   M.say(("no command is named ':%s'; there are %s\n"):format(text.escape(name), table.concat(names, " ")), "error")
 end
 

@@ -20,6 +20,20 @@ local function added(user, changes, shell)
   return known:texts(), account
 end
 
+describe("names", function()
+  it("are those of the ids, the first of several", function()
+    local known = image { passwd = PASSWD .. "toor:x:0:0:::\n:x:5:5:::\nbad:x:y:5:::\nend:x:9", group = false }
+    assert.same({ [0] = "root", [33] = "web", [9] = "end" }, known:names "passwd")
+    assert.same({}, known:names "group")
+    assert.same({ [0] = "root", [34] = "www", [27] = "sudo" }, image():names "group")
+  end)
+
+  it("are of ids that can be", function()
+    assert.same({ [4294967295] = "max" }, image { passwd = ("over:x:4294967296:0:::\nlong:x:%s:0:::\nmax:x:4294967295:0:::\n"):format(
+      ("1"):rep(30)) }:names "passwd")
+  end)
+end)
+
 describe("an owner", function()
   local cases = {
     ["web"] = { 33, 34 },

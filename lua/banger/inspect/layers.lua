@@ -5,6 +5,7 @@ local handles = require "banger.inspect.handle"
 local inspect = require "banger.inspect"
 local reference = require "banger.inspect.reference"
 local size_text = require "banger.size"
+local sorted = require "banger.sorted"
 local text = require "banger.inspect.text"
 
 local M = {}
@@ -89,12 +90,7 @@ end
 -- time is none either.
 local function directory_facts(st)
   local parts = { st.mode, st.uid, st.gid }
-  local names = {}
-  for name in pairs(st.xattrs) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  for _, name in ipairs(names) do
+  for _, name in ipairs(sorted(st.xattrs)) do
     parts[#parts + 1] = ("%q=%q"):format(name, st.xattrs[name])
   end
   return table.concat(parts, " ")

@@ -1,4 +1,5 @@
 ---What is in an image, for people: names that a terminal can take, modes, times, owners.
+local accounts = require "banger.accounts"
 local core = require "banger.core"
 local shared = require "banger.text"
 
@@ -71,17 +72,9 @@ end
 
 local ACCOUNTS_LIMIT = 4 * 1024 * 1024
 
-local function read_names(tree, path)
-  local names = {}
+local function read(tree, path)
   local ok, content = pcall(tree.read, tree, path, { size = ACCOUNTS_LIMIT })
-  for line in (ok and content or ""):gmatch "[^\n]+" do
-    local name, id = line:match "^([^:]+):[^:]*:(%d+):"
-    id = id and #id <= 10 and math.tointeger(tonumber(id))
-    if id and not names[id] then
-      names[id] = name
-    end
-  end
-  return names
+  return ok and content or nil
 end
 
 ---@class banger.inspect.owners # the names that an image has for its ids
@@ -96,7 +89,8 @@ end
 ---text.owners(rootfs).users[0]  --> "root"
 ---```
 function M.owners(tree)
-  return { users = read_names(tree, "/etc/passwd"), groups = read_names(tree, "/etc/group") }
+  local known = accounts.new { passwd = read(tree, "/etc/passwd"), group = read(tree, "/etc/group") }
+  return { users = known:names "passwd", groups = known:names "group" }
 end
 
 ---What is known of a file, as JSON has it.

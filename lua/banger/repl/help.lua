@@ -3,6 +3,7 @@ local annotations = require "banger.repl.annotations"
 local core = require "banger.core"
 local format = require "banger.repl.format"
 local handles = require "banger.inspect.handle"
+local sorted = require "banger.sorted"
 local text = require "banger.text"
 
 local M = {}
@@ -114,15 +115,11 @@ local function find_function(value)
     local meta = debug.getregistry()[type_name]
     found = found or meta and find_in(methods_of(meta), class, value)
   end
-  local modules = {}
-  for module, content in pairs(package.loaded) do
-    if type(module) == "string" and module:find "^banger%." and type(content) == "table" then
-      modules[#modules + 1] = module
+  for _, module in ipairs(sorted(package.loaded)) do
+    local content = package.loaded[module]
+    if not found and type(module) == "string" and module:find "^banger%." and type(content) == "table" then
+      found = find_in(content, module, value)
     end
-  end
-  table.sort(modules)
-  for _, module in ipairs(modules) do
-    found = found or find_in(package.loaded[module], module, value)
   end
   return found
 end
@@ -342,12 +339,12 @@ function M.others()
       listed[name] = true
     end
   end
-  for name, member in pairs(require "banger") do
-    if type(member) == "function" and not listed[name] then
+  local banger = require "banger"
+  for _, name in ipairs(sorted(banger)) do
+    if type(banger[name]) == "function" and not listed[name] then
       list[#list + 1] = name
     end
   end
-  table.sort(list)
   return list
 end
 
