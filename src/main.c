@@ -3,6 +3,7 @@
 #include "main.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <malloc.h>
@@ -503,6 +504,18 @@ struct process {
 	int code;
 };
 
+/* What was printed has to have arrived, as recipes make sure of with cli.write. */
+static int flush_output(void)
+{
+	struct err err;
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_SUCCESS;
+	err_errno(&err, errno, "write to stdout");
+	print_message("banger-lua", err.msg, "");
+	return err.code == ERR_NO_SPACE ? 7 : EXIT_FAILURE;
+}
+
 /* Which recipes there are, and which libraries, banger.commands knows. */
 static int answer_question(lua_State *L, enum question question)
 {
@@ -521,7 +534,7 @@ static int answer_question(lua_State *L, enum question question)
 	if (status != LUA_OK)
 		return main_report(L, status, true);
 	fputs(lua_tostring(L, -1), stdout);
-	return EXIT_SUCCESS;
+	return flush_output();
 }
 
 /* Runs protected, so that an error outside of scripts (no memory) ends in a
@@ -566,6 +579,15 @@ static int run_process(lua_State *L, struct process *process)
 	return interrupt_signal() ? 128 + interrupt_signal() : process->code;
 }
 
+/* A standard stream that is closed would become the first file that is opened, and what is
+ * printed would go into that. Writing to what is in its place fails. */
+static void fill_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			_exit(EXIT_FAILURE);
+}
+
 /* glibc keeps what is freed in its heap once a buffer as large was freed before: a few MiB
  * for each layer, more or less as the threads happen to run. A threshold that is set stays. */
 static void give_back_buffers(void)
@@ -580,6 +602,7 @@ int main(int argc, char **argv)
 	struct process process = {.argc = argc, .argv = argv};
 	lua_State *L;
 
+	fill_streams();
 	give_back_buffers();
 	/* Where it is ignored, as by some that start us, no program's end can be waited for. */
 	signal(SIGCHLD, SIG_DFL);

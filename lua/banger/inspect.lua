@@ -11,6 +11,7 @@ local text = require "banger.inspect.text"
 
 local M = {}
 
+local ENOENT = 2
 local MAGIC_AT = 1024 + 0x38
 
 local function is_ext4(path)
@@ -35,14 +36,21 @@ function M.kind(target)
   elseif found and found.type == "file" then
     if is_ext4(target) then
       return "image"
-    elseif not io.open(target, "rb") then
-      banger.error("io", ("%s cannot be read"):format(target))
     end
+    local file, message = io.open(target, "rb")
+    if not file then
+      banger.error("io", ("%s cannot be read: %s"):format(target, message:match ": ([^:]*)$" or message))
+    end
+    file:close()
     banger.error("usage", ("%s is no ext4 image; an archive is named oci-archive:%s or docker-archive:%s"):format(
       target, target, target))
   elseif found and not target:find ":" then
     banger.error("usage", ("%s is a directory; a layout is named oci:%s"):format(target, target))
   elseif target:find "%.ext4$" or target:find "%.img$" or target:find "^%.?%.?/" then
+    local _, message, number = io.open(target, "rb") -- it may only be out of sight
+    if number ~= ENOENT then
+      banger.error("io", ("%s cannot be read: %s"):format(target, message:match ": ([^:]*)$" or message))
+    end
     banger.error("not_found", ("%s: no such file"):format(target))
   end
   return "reference"

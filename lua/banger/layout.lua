@@ -17,8 +17,17 @@ local Layout = {}
 Layout.__index = Layout
 
 local host = core.host
+local EACCES = 13
 local NAME = "org.opencontainers.image.ref.name"
 local FULL_NAME = "io.containerd.image.name"
+
+-- What is out of sight is not said to be missing.
+local function check_sight(path)
+  local file <close>, message, number = io.open(path .. "/oci-layout", "rb")
+  if not file and number == EACCES then
+    core.error("io", ("%s cannot be read: %s"):format(path, message:match ": ([^:]*)$"))
+  end
+end
 
 local function check_marker(files)
   if not files:exists "oci-layout" then
@@ -64,6 +73,7 @@ end
 ---```
 ---Raises `not_found` where there is none, `layer` where it is malformed.
 function M.open(path)
+  check_sight(path)
   if not host.stat(path) then
     core.error("not_found", ("there is no OCI layout at %s"):format(path))
   end

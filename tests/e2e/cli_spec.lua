@@ -2,6 +2,7 @@
 -- what the parsers take, and wrong uses get one line.
 package.path = "tests/?.lua;" .. package.path
 local commands = require "banger.commands"
+local need = require "support.need"
 local oci = require "support.oci"
 local sh = require "support.sh"
 local tar = require "support.tar"
@@ -547,7 +548,7 @@ local WRONG = {
   { "extract a.ext4 /etc", 1, "missing argument 'dest' (see --help)" },
   { "extract a.ext4 /nope y", 2, "/nope: not in a.ext4" },
   { "extract a.ext4 /app text", 1, "text is there; --force replaces it" },
-  { "extract a.ext4 /app nowhere/x", 2, "make a temporary directory nowhere/.banger-extract.: No such file or directory" },
+  { "extract a.ext4 /app nowhere/x", 2, "cannot write output nowhere/x: No such file or directory" },
   { "edit oci:layout:app /app", 1, "oci:layout:app is no file; only an ext4 image can be edited" },
   { "edit a.ext4 app", 1, "'app' is no path of a file in the image, from / on" },
   { "inspect cut.ext4", 1, "cut.ext4: cut off: it has 100000 bytes, its file system 17920 blocks of 4096" },
@@ -574,9 +575,76 @@ describe("wrong uses", function()
   end)
 
   it("of the place to print to are told", function()
-    for _, command in ipairs { "check --json a.ext4", "ls a.ext4", "help", "recipes" } do
-      assert.same({ out = "", err = "banger-lua: write to stdout: No space left on device\n", code = 7 },
-        run("banger-lua " .. command .. " >/dev/full"))
+    for _, command in ipairs {
+      "check --json a.ext4", "ls a.ext4", "help", "help --json", "recipes", "cache list", "cache verify", "cache prune", "find a.ext4", "tree a.ext4",
+      "df a.ext4", "stat a.ext4 /", "cat a.ext4 /etc/passwd", "diff --json a.ext4 a.ext4", "inspect a.ext4", "layers oci:layout:app",
+      "report a.ext4 -o -", "pull -q oci:layout:app full.ext4", "pull -q --dry-run oci:layout:app full.ext4", "--help", "--version",
+    } do
+      local got = run("banger-lua " .. command .. " >/dev/full")
+      assert.same({ command, out = "", err = "banger-lua: write to stdout: No space left on device\n", code = 7 },
+        { command, out = got.out, err = got.err, code = got.code })
+    end
+  end)
+
+  it("of a place that is closed are told, and nothing is printed into a file that is opened", function()
+    for _, command in ipairs {
+      "ls a.ext4", "cache list", "cache verify", "pull -q oci:layout:app closed.ext4", "pull -q --dry-run oci:layout:app x", "--help",
+    } do
+      local got = run("banger-lua " .. command .. " >&-")
+      assert.same({ command, out = "", err = "banger-lua: write to stdout: Bad file descriptor\n", code = 1 },
+        { command, out = got.out, err = got.err, code = got.code })
+    end
+    assert.equal(0, run("banger-lua pull -q oci:layout:app closed.ext4 2>&- && PATH=$PATH:/sbin:/usr/sbin e2fsck -fn closed.ext4").code)
+    assert.same({ out = "", err = "", code = 0 }, run "banger-lua -e 'assert(io.read() == nil)' <&-")
+  end)
+
+  it("of a reader that goes away are silent", function()
+    for _, command in ipairs { "ls -lR a.ext4", "find a.ext4", "cat a.ext4 /app", "report a.ext4 -o -", "inspect a.ext4" } do
+      local got = run(("{ banger-lua %s; echo $? >code; } | head -c 1 >/dev/null; cat code"):format(command))
+      assert.equal("", got.err)
+      assert.is_true(got.out == "141\n" or got.out == "0\n", got.out) -- 0: it was done before
+    end
+  end)
+
+  it("of places that may not be read or written say so", function()
+    if need.root() or not sh.has "setpriv" then return pending "needs root and setpriv" end
+    local NOBODY = "chmod 755 .. . && HOME=/no XDG_CONFIG_HOME=/no XDG_CACHE_HOME=/no "
+      .. "setpriv --reuid=65534 --regid=65534 --clear-groups banger-lua "
+    run "mkdir shut && cp a.ext4 shut.ext4 && cp -r layout shut && cp text shut/x && cp text shut.lua && chmod 700 shut && chmod 600 shut.*"
+    for _, case in ipairs {
+      { "ls shut.ext4", 1, "shut.ext4 cannot be read: Permission denied" },
+      { "ls shut/x.ext4", 1, "shut/x.ext4 cannot be read: Permission denied" },
+      { "check shut.ext4", 1, "open shut.ext4: Permission denied" },
+      { "run shut.ext4", 1, "open shut.ext4: Permission denied" },
+      { "run --kernel shut.ext4 a.ext4", 1, "--kernel shut.ext4 cannot be read: Permission denied" },
+      { "pull oci:shut/layout x.ext4", 1, "shut/layout cannot be read: Permission denied" },
+      { "pull oci-archive:shut.ext4 x.ext4", 1, "open shut.ext4: Permission denied" },
+      { "pull oci:layout:app shut/x.ext4", 1, "cannot write output shut/x.ext4: Permission denied" },
+      { "pull --recipe ./shut.lua oci:layout:app x.ext4", 1, "open ./shut.lua: Permission denied" },
+      { "recipes ./shut.lua", 1, "open ./shut.lua: Permission denied" },
+      { "extract a.ext4 /app shut/x", 1, "cannot write output shut/x: Permission denied" },
+      { "report a.ext4 -o shut/x.html", 1, "cannot write output shut/x.html: Permission denied" },
+      { "cache --cache-dir shut list", 1, "make the cache's directory shut/blobs: Permission denied" },
+      { "exec unix:shut/x -- true", 4, "connect to unix:shut/x: Permission denied" },
+    } do
+      local got = run(NOBODY .. case[1])
+      assert.same({ case[1], out = "", err = "banger-lua: " .. case[3] .. "\n", code = case[2] },
+        { case[1], out = got.out, err = got.err, code = got.code })
+    end
+  end)
+
+  it("of the environment are told", function()
+    for _, case in ipairs {
+      { "HOME= XDG_CACHE_HOME= banger-lua cache list", 1,
+        "there is no HOME to keep the cache in: --cache-dir names a place, --no-cache goes without" },
+      { "BANGER_LOG=loud banger-lua ls a.ext4", 1, "BANGER_LOG: 'loud' is no level; there are error, warn, info, debug" },
+      { "SOURCE_DATE_EPOCH=x banger-lua pull -q oci:layout:app x.ext4", 1, "SOURCE_DATE_EPOCH is 'x'; whole seconds since 1970 expected" },
+      { "LANG=xx_YY LC_ALL=tr_TR.UTF-8 banger-lua ls a.ext4 /žluť", 2, "/žluť: not in a.ext4" },
+      { "VISUAL= EDITOR=false banger-lua edit a.ext4 /etc/passwd", 1, "the editor 'false' ended with 1: /etc/passwd is as it was" },
+    } do
+      local got = run(case[1])
+      assert.same({ case[1], out = "", err = "banger-lua: " .. case[3] .. "\n", code = case[2] },
+        { case[1], out = got.out, err = got.err, code = got.code })
     end
   end)
 

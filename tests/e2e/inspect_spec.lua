@@ -570,7 +570,7 @@ banger-lua: %s: 4 B in 4 files, 2 directories, 4 links
     fails(1, dir .. "/f is there, and is no directory; remove it, or give another name", "extract", "--force", image, "/bin", dir .. "/f")
     fails(1, dir .. " is there; name a directory that is to be made", "extract", image, "/", dir)
     fails(2, dir .. "/none/: no such directory", "extract", image, "/bin/su", dir .. "/none/")
-    fails(2, ("make a temporary directory %s/none/.banger-extract.: No such file or directory"):format(dir),
+    fails(2, ("cannot write output %s/none/x: No such file or directory"):format(dir),
       "extract", image, "/bin", dir .. "/none/x")
     fails(2, "/none: not in " .. image, "extract", image, "/none", dir .. "/x")
     assert.equal("mine", sh.read_file(dir .. "/f"))

@@ -222,6 +222,17 @@ local function parent_of(path)
   return path:match "^(.*/)[^/]+$" or "./"
 end
 
+-- A directory of no name that lasts, beside what is made.
+local function make_place(path)
+  local ok, made = pcall(host.make_temp_dir, parent_of(path) .. ".banger-extract.")
+  if ok then
+    return made
+  elseif not banger.is_error(made) or made.code == "interrupted" then
+    error(made, 0)
+  end
+  banger.error(made.code, ("cannot write output %s: %s"):format(path, made.message:match ": ([^:]*)$" or made.message))
+end
+
 local function base_of(path)
   return path:match "[^/]*$"
 end
@@ -287,7 +298,7 @@ function M.extract(tree, top, dest, options)
   end
   local path = name_for(top, dest)
   check_free(path, top, options)
-  local temp = host.make_temp_dir(parent_of(path) .. ".banger-extract.")
+  local temp = make_place(path)
   local _ <close> = setmetatable({}, { __close = function()
     remove_tree(temp)
   end })
