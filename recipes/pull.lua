@@ -12,7 +12,7 @@ local finish = require "banger.finish"
 local image_recipe = require "banger.image_recipe"
 local plan = require "banger.plan"
 local progress = require "banger.progress"
-local report = require "banger.report"
+local report = require "banger.build_report"
 local source = require "banger.source"
 
 local parser = argparse("banger-lua pull", "Turn a container image into a bootable ext4 image.")

@@ -12,7 +12,7 @@ local inspect = require "banger.inspect"
 local json = require "banger.json"
 local outputs = require "banger.output"
 local report = require "banger.inspect.report"
-local report_html = require "banger.report_html"
+local pages = require "banger.html.page"
 local size = require "banger.size"
 
 local parser = argparse("banger-lua report", "Make a page of HTML to look at what takes the space in an image.")
@@ -40,12 +40,12 @@ local model = report.model(tree, options)
 
 -- 3. Write it.
 if options.json then
-  cli.write(json.encode(report_html.object(model)), "\n")
+  cli.write(json.encode(pages.object(model)), "\n")
 end
 if output == "-" then
-  cli.write(report_html.page(model))
+  cli.write(pages.page(model))
 elseif output then
-  local page = report_html.page(model)
+  local page = pages.page(model)
   outputs.write(output, page)
   cli.note("%s: %s", output, size.format(#page))
 end

@@ -105,7 +105,7 @@ end
 ---@example
 ---```lua
 ---local analysis, rootfs <close> = layers.analyse(image, shown, { files = true })
----local page = report_html.page(model.reference(image, analysis, guest.prepare(rootfs, image.config)))
+---local page = pages.page(model.reference(image, analysis, guest.prepare(rootfs, image.config)))
 ---```
 function M.reference(image, analysis, plan)
   local files, dirs = count(analysis.files)
@@ -218,7 +218,7 @@ end
 ---@example
 ---```lua
 ---local tree <close> = banger.open "out.ext4"
----local page = report_html.page(model.image(image_file.read "out.ext4", tree))
+---local page = pages.page(model.image(image_file.read "out.ext4", tree))
 ---```
 ---Raises what the tree raises.
 function M.image(file, tree)

@@ -9,7 +9,7 @@ local models = require "banger.html.model"
 local output = require "banger.output"
 local plan = require "banger.plan"
 local reference = require "banger.reference"
-local report_html = require "banger.report_html"
+local pages = require "banger.html.page"
 
 local M = {}
 
@@ -46,7 +46,7 @@ end
 ---@return banger.html.model
 ---@example
 ---```lua
----local page = report_html.page(report.model(banger.inspect "nginx"))
+---local page = pages.page(report.model(banger.inspect "nginx"))
 ---```
 ---Raises `usage` for a rootfs; what analysing layers or reading an image does.
 function M.model(tree, options)
@@ -59,7 +59,7 @@ function M.model(tree, options)
   return model
 end
 
--- What a page begins with: see report_html.
+-- What a page begins with: see html.page.
 local BEGINNING = "<!doctype html>"
 
 local function begins_as_page(path)
@@ -98,7 +98,7 @@ end
 ---Raises `usage` (something else is there), `not_found`, `no_space`, `io`; what `report.model` does.
 function M.write(tree, path, options)
   M.check_output(path)
-  local page = report_html.page(M.model(tree, options))
+  local page = pages.page(M.model(tree, options))
   output.write(path, page)
   return { path = path, size = #page }
 end

@@ -1,5 +1,5 @@
 local cli = require "banger.cli"
-local report = require "banger.report"
+local report = require "banger.build_report"
 
 -- What f writes, by the functions of cli that it writes with.
 local function written(f, ...)

@@ -2,7 +2,7 @@
 -- packed, what the policy allows. tests/e2e/report_spec.lua looks at it in Chromium.
 package.path = "tests/?.lua;" .. package.path
 local cjson = require "cjson"
-local report_html = require "banger.report_html"
+local pages = require "banger.html.page"
 local sections = require "banger.html.sections"
 local sh = require "support.sh"
 local text = require "banger.html.text"
@@ -164,7 +164,7 @@ describe("the page", function()
   }
 
   it("lets nothing out of its names", function()
-    local page = report_html.page(model(HOSTILE))
+    local page = pages.page(model(HOSTILE))
     assert.is_nil(page:find("<img", 1, true))
     assert.is_nil(page:find("<!--", 1, true))
     assert.is_nil(page:find("\xff", 1, true))
@@ -180,7 +180,7 @@ describe("the page", function()
   end)
 
   it("has a policy that allows its own script and style only", function()
-    local page = report_html.page(model(HOSTILE))
+    local page = pages.page(model(HOSTILE))
     local function hash(content)
       local path = scratch:fresh ".txt"
       sh.write_file(path, content)
@@ -192,7 +192,7 @@ describe("the page", function()
   end)
 
   it("names no address but those of namespaces and of d3 in a comment", function()
-    local page = report_html.page(model(HOSTILE))
+    local page = pages.page(model(HOSTILE))
     local found = {}
     for address in page:gmatch "https?://[%w./-]*" do found[#found + 1] = address end
     assert.same({ "https://d3js.org/d3-hierarchy/" }, found)
@@ -202,12 +202,12 @@ describe("the page", function()
   end)
 
   it("is the same for the same image", function()
-    assert.is_true(report_html.page(model(FILES, { wasted = WASTED, wasted_bytes = 4070 }))
-      == report_html.page(model(FILES, { wasted = WASTED, wasted_bytes = 4070 })))
+    assert.is_true(pages.page(model(FILES, { wasted = WASTED, wasted_bytes = 4070 }))
+      == pages.page(model(FILES, { wasted = WASTED, wasted_bytes = 4070 })))
   end)
 
   it("has the largest files for those who have no script", function()
-    local page = report_html.page(model(FILES))
+    local page = pages.page(model(FILES))
     local table_ = page:match "<noscript>(.-)</noscript>"
     assert.truthy(table_:find("/usr/big", 1, true) < table_:find("/etc/passwd", 1, true))
     assert.truthy(table_:find('<span title="5,000 bytes">4.9 KiB</span>', 1, true))
@@ -216,15 +216,15 @@ describe("the page", function()
   it("says what is folded", function()
     local files = { dir "/" }
     for i = 1, 2000 do files[#files + 1] = file(("/name-%d"):format(i), i, 1) end
-    assert.is_nil(report_html.page(model(files)):find "summed up:")
-    local page = report_html.page(model(files), 30000) -- those of 1024 bytes and more take 22,471
+    assert.is_nil(pages.page(model(files)):find "summed up:")
+    local page = pages.page(model(files), 30000) -- those of 1024 bytes and more take 22,471
     assert.truthy(page:find("1,023 files below 1.0 KiB, or in directories below that, are summed up:", 1, true))
   end)
 
   it("gives eight layers a colour each, the largest", function()
     local groups = {}
     for i = 1, 12 do groups[i] = { label = tostring(i), bytes = i == 3 and 0 or 100 + i } end
-    local page = report_html.page(model(FILES, { groups = groups }))
+    local page = pages.page(model(FILES, { groups = groups }))
     local tones = {}
     for i, group in ipairs(cjson.decode(page:match 'id="data">(.-)</script>').groups) do tones[i] = group.tone end
     assert.same({ 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 }, tones)
@@ -235,7 +235,7 @@ describe("the page", function()
     for i = 1, 60 do
       wasted[i] = { path = "/w" .. i, bytes = 61 - i, total = 100, count = 2, layers = { 1, 2 }, hidden = { { layer = 1, bytes = 61 - i } } }
     end
-    local page = report_html.page(model(FILES, { wasted = wasted, wasted_bytes = 1830, layers = {} }))
+    local page = pages.page(model(FILES, { wasted = wasted, wasted_bytes = 1830, layers = {} }))
     assert.truthy(page:find('data-path="/w50"', 1, true))
     assert.is_nil(page:find('data-path="/w51"', 1, true))
     assert.truthy(page:find("10 paths more", 1, true))
@@ -243,11 +243,11 @@ describe("the page", function()
   end)
 
   it("says that nothing is wasted", function()
-    assert.truthy(report_html.page(model(FILES, { layers = {} })):find("None: no layer hides what an earlier one brought.", 1, true))
+    assert.truthy(pages.page(model(FILES, { layers = {} })):find("None: no layer hides what an earlier one brought.", 1, true))
   end)
 
   it("shows the plan as text", function()
-    local page = report_html.page(model(FILES, { plan = {
+    local page = pages.page(model(FILES, { plan = {
       title = "What pull adds", lead = "", init = { kind = "banger", path = "/.banger/init", why = "<why>" }, cmdline = { "init=/x", "ro" },
       entries = { { path = "/etc/\27", type = "symlink", target = "/<t>", item = "hosts", why = "is <absent>" } }, warnings = { "<w>" },
     } }))

@@ -139,7 +139,7 @@ end
 ---@return string html
 ---@example
 ---```lua
----local page = report_html.page(model.reference(image, analysis))
+---local page = pages.page(model.reference(image, analysis))
 ---```
 ---Raises `io` when the binary was built without its parts.
 function M.page(model, budget)
@@ -186,7 +186,7 @@ end
 ---@return table
 ---@example
 ---```lua
----print(json.encode(report_html.object(model)))
+---print(json.encode(pages.object(model)))
 ---```
 function M.object(model)
   local files, bytes = 0, 0
