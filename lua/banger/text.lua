@@ -37,6 +37,19 @@ function M.replace(text, notation)
   return table.concat(out)
 end
 
+---The notation that messages of errors have, too: each byte as \xHH.
+---@param bytes string
+---@return string
+---@example
+---```lua
+---text.replace("a\nb", text.hex)  --> a\x0ab
+---```
+function M.hex(bytes)
+  return (bytes:gsub(".", function(byte)
+    return ("\\x%02x"):format(byte:byte())
+  end))
+end
+
 local NAMED = { ["\n"] = "\\n", ["\t"] = "\\t", ["\r"] = "\\r" }
 
 -- As Lua writes it between quotes.

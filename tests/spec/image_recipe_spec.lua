@@ -74,6 +74,7 @@ local mistakes = {
   { "platform = 3", 1, "platform: a platform such as 'linux/arm64' expected, not a number" },
   { "init = 'sysv'", 1, "init: 'auto', 'native', 'banger', 'none' or a path in the image expected, not 'sysv'" },
   { "label = 'a\\0b'", 1, "label: a label of at most 16 bytes expected, not 'a\\x00b'" },
+  { "label = 'a\\0\\u{9B}\\xffé'", 1, "label: a label of at most 16 bytes expected, not 'a\\x00\\xc2\\x9b\\xffé'" },
   { "hostname = ('x'):rep(1000)", 1, "hostname: a host name of letters, digits, '-' and '.' expected, not '" .. ("x"):rep(200) .. "...'" },
   { "hostname = '-x'", 1, "hostname: a host name of letters, digits, '-' and '.' expected, not '-x'" },
   { "hostname = 7", 1, "hostname: a host name of letters, digits, '-' and '.' expected, not a number" },

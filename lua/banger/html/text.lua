@@ -5,12 +5,6 @@ local M = { count = shared.count, number = shared.number, utc = shared.utc }
 
 local ENTITIES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
-local function hex(bytes)
-  return (bytes:gsub(".", function(byte)
-    return ("\\x%02x"):format(byte:byte())
-  end))
-end
-
 ---A text that a page can show: what is no UTF-8, and characters that change what is around
 ---them, become `\xHH`.
 ---@param bytes string
@@ -20,7 +14,7 @@ end
 ---text.show "a\nb"  --> a\x0ab
 ---```
 function M.show(bytes)
-  return shared.replace(bytes, hex)
+  return shared.replace(bytes, shared.hex)
 end
 
 ---A text as HTML, also inside an attribute's quotes.

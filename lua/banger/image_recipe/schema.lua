@@ -5,6 +5,7 @@ local nearest = require "banger.nearest"
 local platform = require "banger.platform"
 local size = require "banger.size"
 local sorted = require "banger.sorted"
+local texts = require "banger.text"
 
 local M = {}
 
@@ -28,9 +29,7 @@ local function kind_of(value)
     return ("a %s"):format(type(value))
   end
   local shown = #value > SHOWN and value:sub(1, SHOWN) .. "..." or value
-  return ("'%s'"):format(shown:gsub("%c", function(char)
-    return ("\\x%02x"):format(char:byte())
-  end))
+  return ("'%s'"):format(texts.replace(shown, texts.hex))
 end
 
 local function text(what, pattern, limit)
