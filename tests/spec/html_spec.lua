@@ -143,6 +143,56 @@ describe("the tree", function()
   end)
 end)
 
+describe("the groups of a finished image", function()
+  local models = require "banger.html.model"
+  local ZERO = { bytes = 0 }
+
+  local function image_of(files)
+    local at = 0
+    local walked = {
+      walk = function()
+        return function()
+          at = at + 1
+          local found = files[at]
+          return found and found.path, found and { path = found.path, type = found.type, size = found.size, nlink = 1, ino = at }
+        end
+      end,
+    }
+    return models.image({ path = "x.ext4", content = ZERO, superblock = {}, usage = { size = 1, used = 1, free = 0, inodes = 1, inodes_used = 1,
+      inodes_free = 0 } }, walked)
+  end
+
+  it("are directories, of which large ones are split", function()
+    local made = image_of { dir "/", file("/top", 10), dir "/usr", file("/usr/x", 20), dir "/usr/lib", dir "/usr/lib/a", file("/usr/lib/a/1", 500),
+      dir "/usr/lib/b", file("/usr/lib/b/1", 300), file("/usr/lib/c", 30), dir "/var", dir "/var/empty", file("/var/f", 40), dir "/zero" }
+    local groups = {}
+    for i, group in ipairs(made.groups) do groups[i] = group.label .. " " .. group.bytes end
+    assert.same({ "/usr/lib/a 500", "/usr/lib/b 300", "/var 40", "/usr/lib (rest) 30", "/usr (rest) 20", "all else 10" }, groups)
+    local function group_of(path, kind) return (made.groups[made.group_of { path = path, type = kind or "file" }] or {}).label end
+    assert.same({ "/usr/lib/a", "/usr/lib/a", "/usr/lib (rest)", "/usr (rest)", "/var", "all else", "all else" }, {
+      group_of "/usr/lib/a/1", group_of("/usr/lib/a", "dir"), group_of "/usr/lib/c", group_of "/usr/x", group_of("/var/empty", "dir"),
+      group_of "/top", group_of("/zero", "dir") })
+  end)
+
+  it("may be none", function()
+    assert.same({}, image_of({ dir "/", dir "/d" }).groups)
+  end)
+
+  it("are found in a tree of 10,000 levels", function()
+    local files, path = { dir "/" }, ""
+    for _ = 1, 10000 do
+      path = path .. "/d"
+      files[#files + 1] = dir(path)
+      files[#files + 1] = file(path .. "/f", 1)
+    end
+    local made = image_of(files)
+    local last
+    for _, entry in ipairs(made.files) do last = made.group_of(entry) end
+    assert.matches("^/d/d/d", made.groups[1].label)
+    assert.equal(1, last)
+  end)
+end)
+
 local function model(files, more)
   local result = {
     title = "a <title>", sub = { "linux/amd64" }, figures = { { "Files", "2" } }, noun = "layer",

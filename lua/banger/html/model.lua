@@ -8,6 +8,7 @@ local text = require "banger.html.text"
 local M = {}
 
 local MOST_DIRECTORIES = 11
+local MOST_SPLITS, LEAST_PART = 7, 0.04
 
 -- Documents of an image are hostile: what is not of the type it should be is left out.
 local function put(rows, name, value, kind)
@@ -148,39 +149,108 @@ local function list_files(tree)
   return files
 end
 
-local function top_of(path)
-  return path:match "^/([^/]+)/"
+local function parent_of(path)
+  return path:match "^(.+)/[^/]*$" or "/"
 end
 
--- The largest directories at the top, in order; then one for what is left.
-local function directory_groups(files)
-  local bytes, order = {}, {}
-  for _, file in ipairs(files) do
-    local top = file.type == "dir" and file.path:match "^/([^/]+)" or top_of(file.path) or ""
-    if not bytes[top] then
-      bytes[top], order[#order + 1] = 0, top
+-- Bytes below each directory, and which directories with some are in it.
+local function sum_up(files)
+  local totals, children = { ["/"] = 0 }, {}
+  for i = #files, 1, -1 do -- what is in a directory comes behind it
+    local file = files[i]
+    local bytes = file.type == "dir" and (totals[file.path] or 0) or file.size
+    if file.path ~= "/" and bytes > 0 then
+      local parent = parent_of(file.path)
+      totals[parent] = (totals[parent] or 0) + bytes
+      if file.type == "dir" then
+        children[parent] = children[parent] or {}
+        table.insert(children[parent], file.path)
+      end
     end
-    bytes[top] = bytes[top] + file.size
+  end
+  return totals, children
+end
+
+-- The key that has most; of several the first by name.
+local function largest(map)
+  local best
+  for name, bytes in pairs(map) do
+    if not best or bytes > map[best] or bytes == map[best] and name < best then
+      best = name
+    end
+  end
+  return best
+end
+
+-- Which group to split, and the directory in it that becomes one of its own.
+local function next_split(own, totals, children)
+  local parts, part_of = {}, {}
+  for group, bytes in pairs(own) do
+    local inside = {}
+    for _, dir in ipairs(group ~= "/" and children[group] or {}) do
+      inside[dir] = not own[dir] and totals[dir] >= totals["/"] * LEAST_PART and totals[dir] or nil
+    end
+    part_of[group] = largest(inside)
+    parts[group] = part_of[group] and bytes or nil
+  end
+  local group = largest(parts)
+  return group, group and part_of[group]
+end
+
+-- Directories at the top say little where all is in /usr: the large ones are split. What of it is in
+-- none of its parts stays with a directory.
+local function own_bytes(totals, children)
+  local own, split = { ["/"] = totals["/"] }, {}
+  for _, dir in ipairs(children["/"] or {}) do
+    own[dir], own["/"] = totals[dir], own["/"] - totals[dir]
+  end
+  for _ = 1, MOST_SPLITS do
+    local group, part = next_split(own, totals, children)
+    if not group then
+      break
+    end
+    own[part], own[group], split[group] = totals[part], own[group] - totals[part], true
+  end
+  return own, split
+end
+
+local function by_size(own)
+  local order = {}
+  for dir in pairs(own) do
+    order[#order + 1] = dir
   end
   table.sort(order, function(a, b)
-    if bytes[a] ~= bytes[b] then
-      return bytes[a] > bytes[b]
+    if own[a] ~= own[b] then
+      return own[a] > own[b]
     end
     return a < b
   end)
-  local groups, index, rest = {}, {}, nil
-  for i, top in ipairs(order) do
-    if i <= MOST_DIRECTORIES and top ~= "" and bytes[top] > 0 then
-      groups[#groups + 1] = { label = "/" .. text.show(text.cut(top, 100)), bytes = bytes[top] }
-      index[top] = #groups
-    elseif bytes[top] > 0 then
-      rest = rest or { label = "all else", bytes = 0 }
-      rest.bytes = rest.bytes + bytes[top]
+  return order
+end
+
+-- The largest directories, in order; then one group for what is left.
+local function directory_groups(files)
+  local totals, children = sum_up(files)
+  local own, split = own_bytes(totals, children)
+  local groups, index, rest = {}, {}, { label = "all else", bytes = 0 }
+  for _, dir in ipairs(by_size(own)) do
+    if #groups < MOST_DIRECTORIES and dir ~= "/" and own[dir] > 0 then
+      groups[#groups + 1] = { label = text.show(text.cut(dir, 100)) .. (split[dir] and " (rest)" or ""), bytes = own[dir] }
+      index[dir] = #groups
+    else
+      rest.bytes = rest.bytes + own[dir]
+      index[dir] = 0
     end
   end
-  groups[#groups + 1] = rest
+  groups[#groups + 1] = rest.bytes > 0 and rest or nil
   return groups, function(file)
-    return index[file.type == "dir" and file.path:match "^/([^/]+)" or top_of(file.path) or ""] or rest and #groups or nil
+    local dir = file.type == "dir" and file.path or parent_of(file.path)
+    local known = dir
+    while not index[known] do
+      known = parent_of(known)
+    end
+    index[dir] = index[known] -- of a deep tree, each step is gone once
+    return index[dir] > 0 and index[dir] or rest.bytes > 0 and #groups or nil
   end
 end
 
