@@ -590,7 +590,7 @@ banger-lua: %s: 4 B in 4 files, 2 directories, 4 links
     local at = assert(raw:find("\1\2e", 1, true), "the name was not found in its directory")
     sh.write_file(path, raw:sub(1, at + 1) .. "d" .. raw:sub(at + 3))
     assert.equal("d\nd\n", out("ls", path, "/a"))
-    fails(1, "/a/d is there twice: the image is damaged, run e2fsck -fy on it", "extract", path, "/a", dest .. "/x")
+    fails(1, "/a/d is there twice: the image is in use, or damaged; if nothing uses it, run e2fsck -fy on it", "extract", path, "/a", dest .. "/x")
     assert.equal("", sh.check("ls -A " .. outside) .. sh.check("ls -A " .. dest))
   end)
 

@@ -89,7 +89,7 @@ end
 -- Nothing is written where something is: in a damaged image one name may be there twice.
 local function check_absent(st, path)
   if host.lstat(path) then
-    banger.error("ext4", ("%s is there twice: the image is damaged, run e2fsck -fy on it"):format(st.path))
+    banger.error("ext4", ("%s is there twice: the image is in use, or damaged; if nothing uses it, run e2fsck -fy on it"):format(st.path))
   end
 end
 

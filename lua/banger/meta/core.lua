@@ -565,7 +565,8 @@ function core.inject(where, entries, options) end
 function core.mkext4(rootfs, path, options) end
 
 ---Run e2fsprogs' debugfs once with a batch of commands. Arguments may hold any
----bytes; names that debugfs cannot take are given as their inode.
+---bytes; names that debugfs cannot take are given as their inode. With `write`, an image
+---that something else uses is left alone, and others who change it are waited for.
 ---@param path string # of the image
 ---@param commands string[][] # the command, then its arguments
 ---@param options? { write?: boolean } # default false
@@ -574,7 +575,7 @@ function core.mkext4(rootfs, path, options) end
 ---```lua
 ---banger.debugfs_batch("out.ext4", { { "set_inode_field", "/etc/shadow", "mode", "0100640" } }, { write = true })
 ---```
----Raises `ext4` at the first command that failed, `not_found`, `io`.
+---Raises `ext4` at the first command that failed, `not_found`, `io` (the image is in use, for one), `interrupted`.
 function core.debugfs_batch(path, commands, options) end
 
 ---A finished image, to read.
