@@ -475,9 +475,11 @@ static struct ext4_inject_options check_inject_options(lua_State *L, int arg)
 	if (lua_getfield(L, arg, "seen") != LUA_TNIL) {
 		struct image *image = luaL_testudata(L, -1, IMAGE_TYPE);
 
-		luaL_argcheck(L, image, arg, "seen: an image expected");
-		luaL_argcheck(L, image->file, arg, "seen: the image is closed");
-		options.seen = image->file;
+		if (!image || !image->file)
+			luaL_argerror(L, arg,
+				image ? "seen: the image is closed" : "seen: an image expected");
+		else
+			options.seen = image->file;
 	}
 	return options;
 }

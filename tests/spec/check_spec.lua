@@ -908,8 +908,10 @@ describe("a superblock", function()
     assert.same({ "error: fs-errors: x.ext4 is marked as having errors; run e2fsck -fy on it" },
       state { uuid = "", label = "", clean = false, errors = true })
     assert.same({ "warning: journal: x.ext4 was not unmounted: its journal holds changes that are not in place; "
-      .. "if nothing uses it, run e2fsck -fy on it; or do not give it to the machine read-only" }, state { uuid = "", label = "", clean = true, recover = true })
-    assert.same({ "warning: not-clean: x.ext4 is in use, or was not unmounted; if nothing uses it, run e2fsck -fy on it" }, state { uuid = "", label = "", clean = false })
+      .. "if nothing uses it, run e2fsck -fy on it; or do not give it to the machine read-only" },
+      state { uuid = "", label = "", clean = true, recover = true })
+    assert.same({ "warning: not-clean: x.ext4 is in use, or was not unmounted; if nothing uses it, run e2fsck -fy on it" },
+      state { uuid = "", label = "", clean = false })
   end)
 end)
 
