@@ -9,9 +9,9 @@ local guest = require "banger.guest"
 local match = require "banger.image_recipe.match"
 local nearest = require "banger.nearest"
 local recipe_path = require "banger.recipe"
-local reference = require "banger.reference"
 local sandbox = require "banger.image_recipe.sandbox"
 local sorted = require "banger.sorted"
+local source = require "banger.source"
 
 local M = {}
 
@@ -196,10 +196,7 @@ end
 ---@return banger.image_recipes
 ---Raises `usage` (a mistake in a recipe, with its line), `not_found`.
 function M.load(text, options)
-  local ref, message = reference.parse(text)
-  if not ref then
-    core.error("usage", message)
-  end
+  local ref = source.parse(text)
   local loader = setmetatable({
     list = {}, loaded = {}, variables = options.variables or {}, globals = options.globals or {},
   }, Loader)

@@ -235,6 +235,36 @@ local function find_image(ref, text, want, options)
   return image
 end
 
+-- What a file of this machine that was named as it is should have been called. Where the
+-- name could be an image's, only a file's that ends as files do is meant so.
+local function file_hint(text, certain)
+  local found = core.host.stat(text)
+  if not found or not certain and (found.type == "dir" or not text:find "%.%l+4?$") then
+    return nil
+  elseif found.type == "dir" then
+    return ("%s is a directory; a layout is named oci:%s"):format(text, text)
+  end
+  return ("%s is a file; an archive is named oci-archive:%s or docker-archive:%s"):format(text, text, text)
+end
+
+---What a text refers to. A file of this machine without the word for what it is, such as
+---app.tar for oci-archive:app.tar, is told from an image's name.
+---@param text string
+---@return banger.reference
+---@example
+---```lua
+---source.parse("debian").domain  --> "docker.io"
+---```
+---Raises `usage`.
+function M.parse(text)
+  local ref, message = reference.parse(text)
+  local meant = file_hint(text, not ref)
+  if not ref or meant and ref.transport == "registry" then
+    core.error("usage", meant or message)
+  end
+  return ref
+end
+
 ---Find out what an image is made of.
 ---@param text string # an image reference
 ---@param options? table # platform: default Linux on this machine's architecture where an index has several;
@@ -251,10 +281,7 @@ end
 function M.resolve(text, options)
   options = options or {}
   local want = wanted_platform(options.platform)
-  local ref, message = reference.parse(text)
-  if not ref then
-    core.error("usage", message)
-  end
+  local ref = M.parse(text)
   local ok, result = pcall(find_image, ref, text, want, options)
   if not ok then
     error(about(result, ref.transport, text, reference.format(ref)), 0)

@@ -176,7 +176,8 @@ local LUA_OPTIONS = {
   { "-l \\fImod\\fR", "Require a module, and give its global the same name." },
   { "-l \\fIg\\fR=\\fImod\\fR", "Require a module as the global g." },
   { "-v", "Show the version of Lua." },
-  { "-E", "Ignore the environment: LUA_INIT, LUA_PATH, BANGER_LUA_PATH, BANGER_RECIPES, XDG_STATE_HOME, and the settings of the user: rc.lua and recipes. What is typed at the prompt is kept in ~/.local/state/banger/history then." },
+  { "-E", "Ignore the environment: LUA_INIT, LUA_PATH, BANGER_LUA_PATH, BANGER_RECIPES, XDG_STATE_HOME, "
+    .. "and the settings of the user: rc.lua and recipes. What is typed at the prompt is kept in ~/.local/state/banger/history then." },
   { "-W", "Turn warnings on." },
   { "-h, --help", "Show these options and all recipes, and exit." },
   { "--version", "Show the version of the program and of its libraries, and exit." },
