@@ -118,7 +118,7 @@ end
 ---  if not layer.diff_id then banger.breakpoint() end
 ---end
 ---```
----Raises a plain error without a terminal.
+---Without a terminal this prints a traceback and raises a `usage` error.
 function M.breakpoint()
   require("banger.repl.debugger").breakpoint()
 end

@@ -319,10 +319,12 @@ static int image_resolve(lua_State *L)
 static int image_df(lua_State *L)
 {
 	struct image *image = check_open(L, 1);
+	char label[EXT4_LABEL_SIZE];
 	struct ext4_df df;
 
 	ext4_df(image->file, &df);
-	lua_createtable(L, 0, 8);
+	ext4_label(image->file, label);
+	lua_createtable(L, 0, 9);
 	bind_set_integer(L, "size", df.size);
 	bind_set_integer(L, "used", df.size - df.free);
 	bind_set_integer(L, "free", df.free);
@@ -332,6 +334,8 @@ static int image_df(lua_State *L)
 	bind_set_integer(L, "files", (int64_t)df.inodes - df.inodes_free - df.inodes_reserved);
 	lua_pushboolean(L, ext4_needs_recovery(image->file));
 	lua_setfield(L, -2, "needs_recovery");
+	lua_pushstring(L, label);
+	lua_setfield(L, -2, "label");
 	return 1;
 }
 

@@ -147,6 +147,12 @@ bool ext4_needs_recovery(const struct ext4_file *file)
 	return ext2fs_has_feature_journal_needs_recovery(file->fs->super);
 }
 
+void ext4_label(const struct ext4_file *file, char *label)
+{
+	memcpy(label, file->fs->super->s_volume_name, EXT4_LABEL_SIZE - 1);
+	label[EXT4_LABEL_SIZE - 1] = '\0';
+}
+
 void ext4_df(const struct ext4_file *file, struct ext4_df *df)
 {
 	const struct ext2_super_block *sb = file->fs->super;

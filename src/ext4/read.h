@@ -29,6 +29,10 @@ const char *ext4_path(const struct ext4_file *file);
  * be older than what was written. */
 bool ext4_needs_recovery(const struct ext4_file *file);
 
+/* The volume's name, up to 16 bytes and a zero; "" for none. */
+#define EXT4_LABEL_SIZE 17
+void ext4_label(const struct ext4_file *file, char *label);
+
 /* The inode at a path, 0 when nothing is there. Links are resolved inside the
  * image: absolute ones from its root, ".." stops there; the last component's only
  * with `follow`. ERR_USAGE after 40 of them. `canonical`, unless NULL, becomes the

@@ -389,6 +389,8 @@ function tree:resolve(path) end
 ---@field inodes_free? integer
 ---@field files? integer # of a rootfs: names
 ---@field layers? integer # of a rootfs
+---@field label? string # of an image: its name, "" for none
+---@field needs_recovery? boolean # of an image: its journal holds changes that are not in place yet
 
 ---Space and inodes.
 ---@return banger.df

@@ -43,11 +43,9 @@ end
 -- ---- handles ----------------------------------------------------------------------
 
 local function describe_image(image)
-  local path, df = image:path(), image:df()
-  -- Most prompts need none of it.
-  local label = require "banger.inspect.image_file".superblock(path).label
-  return ("image %s: ext4 %s, %s free%s%s"):format(path, sizes.format(df.size), sizes.format(df.free),
-    label ~= "" and (', "%s"'):format(label) or "", df.needs_recovery and ", needs journal recovery" or "")
+  local df = image:df()
+  return ("image %s: ext4 %s, %s free%s%s"):format(image:path(), sizes.format(df.size), sizes.format(df.free),
+    df.label ~= "" and ", " .. text.quote(df.label) or "", df.needs_recovery and ", needs journal recovery" or "")
 end
 
 local function describe_rootfs(rootfs)
