@@ -132,7 +132,9 @@ end
 ---Say what is being waited for, such as a second attempt.
 ---@param text string # "": nothing any more
 function Progress:note(text)
-  if text ~= "" then
+  if text ~= "" and self.mode == "none" then
+    log.say("info", "%s", text) -- who waits wants to know why, also in a log of CI
+  elseif text ~= "" then
     self:say(text)
   end
 end

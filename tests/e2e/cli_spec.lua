@@ -386,6 +386,17 @@ describe("every recipe", function()
     end
   end)
 
+  it("says what it waits for, without a terminal too, but with -q", function()
+    -- A short pause may be over before it is seen.
+    local got = run "BANGER_BACKOFF_MS=400 banger-lua inspect 127.0.0.1:9/x"
+    assert.matches("banger%-lua: retrying in [%d.]+ s %(attempt 5 of 5%): 127%.0%.0%.1:9: ", got.err)
+    for _, command in ipairs { "inspect", "ls", "layers" } do
+      got = run(("BANGER_BACKOFF_MS=1 banger-lua %s -q 127.0.0.1:9/x"):format(command))
+      assert.matches("^banger%-lua: 127%.0%.0%.1:9/x:[^\n]*\n$", got.err)
+      assert.equal(4, got.code)
+    end
+  end)
+
   it("shows no progress where only errors or warnings are said", function()
     for _, level in ipairs { "error", "warn" } do
       assert.same({ code = 0, out = "/app\n", err = "" },
