@@ -126,7 +126,7 @@ end
 
 -- Whether there is more than what was there at first.
 local function holds_text(copy)
-  local names = host.list(copy.dir)
+  local names = host.list(copy.dir) or {}
   if #names ~= 1 or not host.lstat(copy.path) then
     return #names > 0
   end
