@@ -51,16 +51,18 @@ static enum input read_line(lua_State *L, bool first)
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
+	bool got;
 
 	print_prompt(L, first);
 	len = getline(&line, &size, stdin);
-	if (len > 0) {
+	got = len > 0; /* an empty line is one too */
+	if (got) {
 		if (line[len - 1] == '\n')
 			len--;
 		lua_pushlstring(L, line, (size_t)len);
 	}
 	free(line);
-	return len > 0 ? INPUT_LINE : ended();
+	return got ? INPUT_LINE : ended();
 }
 
 static int load(lua_State *L, const char *code)

@@ -181,6 +181,13 @@ describe("at the prompt, as lua5.4:", function()
   session("takes = as older versions did", "=6 * 7\n", "> 42\n> \n")
   session("continues over lines", "for i = 1, 2 do\nprint(i)\nend\n", "> >> >> 1\n2\n> \n")
   session("continues strings", "return [[a\nb]]\n", "> >> a\nb\n> \n")
+  -- What follows an empty line was lost. The expected output is that of lua5.4.
+  session("goes on after empty lines", "1 + 1\n\n\nprint(5)\n", "> 2\n> > > 5\n> \n")
+  session("begins with an empty line", "\n3", "> > 3\n> \n")
+  session("continues over empty lines", "for i = 1, 2 do\n\n print(i)\n\nend\n'after'\n", "> >> >> >> >> 1\n2\n> after\n> \n")
+  session("keeps the empty lines of strings", "return [[a\n\n\nb]]\n", "> >> >> >> a\n\n\nb\n> \n")
+  session("says what is missing after empty lines", "do\n\n", "> >> >> > \n",
+    "stdin:2: 'end' expected (to close 'do' at line 1) near <eof>\n")
   session("goes on after an error", "error 'no'\n7\n", "> > 7\n> \n",
     "stdin:1: no\nstack traceback:\n\t[C]: in function 'error'\n\tstdin:1: in main chunk\n\t[C]: in ?\n")
   session("goes on after what does not parse", "x = = 1\n8\n", "> > 8\n> \n",
