@@ -13,7 +13,7 @@ local parser = argparse("banger-lua extract", "Put a file of an image, or a dire
 inspect.target(parser)
 parser:argument("path", "What to extract; a link itself, unless it ends in a slash.")
 parser:argument("dest", "The name it gets, or a directory that is there.")
-parser:flag("--force", "Replace a file that is there; a directory never is.")
+parser:flag("--force", "Replace a file or a link that is there; a directory, a device, a pipe or a socket never is.")
 parser:flag("--owner", "Keep owners too, set-id bits, file capabilities and devices, which needs root; else all is yours.")
 inspect.options(parser)
 parser:epilog("What is extracted appears whole or not at all, and no link of the image is followed on the way. Modes, times, hard links, holes, "

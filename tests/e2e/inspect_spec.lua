@@ -580,6 +580,29 @@ banger-lua: %s: 4 B in 4 files, 2 directories, 4 links
     assert.same({ PASSWD, "regular file\n" }, { sh.read_file(dir .. "/f"), sh.check("stat -c %F " .. dir .. "/link") })
   end)
 
+  it("never takes the place of what is no file, not even when told to", function()
+    local dir = scratch:mkdir "nodes"
+    local function refused(name, what)
+      for _, words in ipairs { { "extract" }, { "extract", "--force" } } do
+        table.move({ image, "/etc/passwd", dir .. "/" .. name }, 1, 3, #words + 1, words)
+        fails(1, ("%s/%s is a %s; name another file"):format(dir, name, what), table.unpack(words))
+      end
+    end
+    sh.check(("mkfifo %s/pipe"):format(dir))
+    refused("pipe", "pipe")
+    assert.equal("fifo\n", sh.check(("stat -c %%F %s/pipe"):format(dir)))
+    if select(2, sh.run(("python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"%s/socket\")'"):format(dir))) == 0 then
+      refused("socket", "socket")
+      assert.equal("socket\n", sh.check(("stat -c %%F %s/socket"):format(dir)))
+    end
+    -- A node of our own of the null device, where this machine lets us make one.
+    if select(2, sh.run(("mknod %s/null c 1 3 2>&1"):format(dir))) == 0 then
+      refused("null", "character device")
+      assert.equal("character special file 1 3\n", sh.check(("stat -c '%%F %%t %%T' %s/null"):format(dir)))
+    end
+    assert.equal("", sh.check(("ls -A %s | grep -v -x -e pipe -e socket -e null || true"):format(dir)))
+  end)
+
   it("never leaves the directory that it makes, whatever the image holds", function()
     -- A directory with one name twice: first a link that leads out, then a directory.
     local outside, path, source = scratch:mkdir "outside", scratch:path "twice.ext4", scratch:mkdir "source"

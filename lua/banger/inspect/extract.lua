@@ -14,10 +14,11 @@ local CHUNK = 1 << 20
 local PATH_MAX = 4096 -- Linux's
 local HOLE = ("\0"):rep(4096)
 local SET_ID, ALL_MODES = tonumber("6000", 8), tonumber("7777", 8)
+local TYPE_NAMES = { char = "character device", block = "block device", fifo = "pipe", socket = "socket" }
 local ROOT_ONLY = "--owner keeps it, as root"
 
 ---@class banger.inspect.extract_options
----@field force? boolean # replace a file that is there
+---@field force? boolean # replace a file or a link that is there, nothing else
 ---@field owner? boolean # owners too, and what only root may have: set-id bits, file capabilities, device nodes
 
 ---@class banger.inspect.extracted
@@ -254,6 +255,8 @@ local function check_free(path, top, options)
   local found = host.lstat(path)
   if not found then
     return
+  elseif TYPE_NAMES[found.type] then
+    banger.error("usage", ("%s is a %s; name another file"):format(path, TYPE_NAMES[found.type]))
   elseif found.type == "dir" then
     banger.error("usage", ("%s is a directory that is there; remove it, or give another name"):format(path))
   elseif top.type == "dir" then
@@ -263,8 +266,9 @@ local function check_free(path, top, options)
   end
 end
 
-local function publish(from, to, options)
+local function publish(from, to, top, options)
   if options.force and host.lstat(to) then
+    check_free(to, top, options) -- what is there may be another by now
     local ok, message = os.rename(from, to)
     if not ok then
       banger.error("io", ("replace %s: %s"):format(to, message))
@@ -275,8 +279,6 @@ local function publish(from, to, options)
     banger.error("usage", ("%s is there by now; --force replaces it"):format(to))
   end
 end
-
-local TYPE_NAMES = { char = "character device", block = "block device", fifo = "pipe", socket = "socket" }
 
 ---Put a file, or a directory with all below it, on this machine: contents, modes, times, links,
 ---`user.` attributes and ACLs. What needs root is kept with `owner` only, so that nobody's program gets rights
@@ -312,10 +314,10 @@ function M.extract(tree, top, dest, options)
   if top.type == "dir" then
     -- The directory itself gets the name: one that nobody may write to cannot be moved.
     self:put_tree(top, temp)
-    publish(temp, path, options)
+    publish(temp, path, top, options)
   else
     self:put(top, temp .. "/file")
-    publish(temp .. "/file", path, options)
+    publish(temp .. "/file", path, top, options)
   end
   return self.result
 end
