@@ -22,6 +22,7 @@ local text = require "banger.text"
 
 -- The exit codes that are not the guest's: as timeout, container engines and shells have them.
 local TIMED_OUT, NOT_RUN, CUT_OFF = 124, 125, 130
+local SIGNALLED = 128 -- and the number of the signal
 local STOP_SECONDS = 10 -- as container engines have it
 
 local parser = argparse("banger-lua run", "Boot an ext4 image in a virtual machine; its exit code is that of the image's program.")
@@ -125,14 +126,20 @@ note("boots %s: Linux %s, %s, %s%s", options.image, kernel.version or kernel.pat
 if machine.console == "tty" then
   note("Ctrl-A x ends the machine, Ctrl-A h shows more keys")
 end
-local result = banger.host.foreground(qemu.argv(machine), {
+local booted, result = pcall(banger.host.foreground, qemu.argv(machine), {
   timeout = options.timeout, files = { archive }, farewell = qemu.farewell(kind), patience = STOP_SECONDS, to_stderr = options.json,
 })
+local stopped = not booted and banger.is_error(result) and result.code == "interrupted" and result
+if not booted and not stopped then
+  error(result, 0)
+end
 
 -- 6. End as the guest ended.
-local ending = console.ending(result.tail)
+local ending = console.ending(stopped and "" or result.tail)
 local ended, code, words = "off", 0, nil
-if result.timed_out then
+if stopped then
+  ended, code = "stopped", SIGNALLED + stopped.signal
+elseif result.timed_out then
   ended, code, words = "timeout", TIMED_OUT, ("was ended after %s (--timeout)"):format(text.count(options.timeout, "second"))
 elseif machine.console == "tty" and ending.cut_off then
   ended, code, words = "cut off", CUT_OFF, "was cut off (Ctrl-A x)"
@@ -150,7 +157,7 @@ end
 
 ---@class banger.run.json # what --json prints
 ---@field image string
----@field ended "program"|"off"|"panic"|"timeout"|"cut off"|"failed" # its program did; the guest without saying more; ...
+---@field ended "program"|"off"|"panic"|"timeout"|"stopped"|"cut off"|"failed" # its program did; the guest without saying more; ...
 ---@field exit integer # of this program
 ---@field signal? integer # what killed the program
 ---@field oom? true # the kernel killed it for want of memory
@@ -165,6 +172,8 @@ if options.json then
     kernel = kernel.version or kernel.path, machine = kind, accel = machine.accel,
   }, "\n")
 end
-if code ~= 0 then
+if stopped then
+  error(stopped, 0) -- ends this program with that code, after its line on stderr
+elseif code ~= 0 then
   os.exit(code)
 end

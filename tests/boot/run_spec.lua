@@ -265,9 +265,10 @@ for i in range(600):
 p.send_signal(signal.SIG%s)
 sys.exit(p.wait() %% 256)]==]):format(signal)
       local _, got = sh.run(("timeout -k 10 100 python3 -c %s %s %s"):format(sh.quote(script),
-        sh.quote("env " .. run_line("", path)), log))
+        sh.quote("env " .. run_line(signal == "INT" and "--json" or "", path)), log))
       local out = sh.read_file(log)
       assert.equal(code, got, out)
+      assert.equal(signal == "INT", out:find('"ended":"stopped","exit":130,', 1, true) ~= nil, out)
       assert.matches("banger%-lua: interrupted\n$", out)
       -- The program went as it wants to, and the file system was unmounted.
       assert.is_truthy(out:find("bye\r?\nbanger%-init: exit=4 signal=0 oom=0\r?\n"), out)

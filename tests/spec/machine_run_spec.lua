@@ -141,6 +141,35 @@ describe("run says", function()
   end)
 end)
 
+describe("run that is told to stop", function()
+  -- A machine that says that it is there, and goes when it is told so.
+  local function stop(signal, options)
+    local bin, out, err = scratch:mkdir "bin", scratch:fresh ".out", scratch:fresh ".err"
+    sh.write_file(bin .. "/qemu-system-x86_64", "#!/bin/sh\necho READY\nread told <&3\necho told $told\n")
+    sh.check("chmod +x " .. bin .. "/qemu-system-x86_64")
+    local _, code = sh.run(("PATH=%s:$PATH tests/support/%s >%s 2>%s"):format(bin, sh.line("signal-when.sh", signal,
+      ("grep -q READY %s %s"):format(out, err), sh.banger(), "run", "--accel", "tcg", "--kernel", kernel, image) .. " " .. options, out, err))
+    return { out = sh.read_file(out), err = sh.read_file(err), code = code }
+  end
+
+  for signal, code in pairs { INT = 130, TERM = 143 } do
+    it("says so with --json, by SIG" .. signal, function()
+      local result = stop(signal, "-q --json")
+      assert.equal(('{"accel":"tcg","ended":"stopped","exit":%d,"image":"%s","kernel":"%s","machine":"q35"}\n'):format(code, image, kernel),
+        result.out)
+      assert.equal(code, result.code)
+      assert.matches("READY\ntold sendkey ctrl%-alt%-delete\nbanger%-lua: interrupted\n$", result.err)
+    end)
+
+    it("has one line of its own without --json, by SIG" .. signal, function()
+      local result = stop(signal, "-q")
+      assert.equal("READY\ntold sendkey ctrl-alt-delete\n", result.out)
+      assert.matches("banger%-lua: interrupted\n$", result.err)
+      assert.equal(code, result.code)
+    end)
+  end
+end)
+
 describe("run prints", function()
   it("paths that are the same from anywhere", function()
     local real = sh.check("realpath " .. scratch.dir):gsub("\n", "")
