@@ -48,6 +48,8 @@ parser:epilog("Signals are the command's. Ctrl-C three times within a second or 
   .. "SIGINT, when the machine is silent.")
 cli.exits(parser, {
   { "N", "what the command ended with; 128 and the number of the signal that killed it" },
+  { "1", "a mistake, or more than 16 MiB of output with --json, as stderr says; or the command ended with 1" },
+  { "2", "a file that was to be copied is not there, as stderr says; or the command ended with 2" },
   { "4", "no agent answers, or it ends before the command does" },
   { "125", "there is no such user or directory in the machine" },
   { "126", "the command cannot be executed" },
@@ -73,9 +75,9 @@ local function environment()
   return table.move(options.env, 1, #options.env, #env + 1, env)
 end
 
--- What --json prints: how the command ended and what it said, and which files were copied.
-local function object(result)
-  local said = { put = #options.put, got = result.code == 0 and #options.get or 0 }
+-- What --json prints: how the command ended and what it said, and how many files were copied.
+local function object(result, got)
+  local said = { put = #options.put, got = got }
   if #argv > 0 then
     said.exit, said.signal = result.code, result.signal
     put(said, "stdout", result.out)
@@ -84,7 +86,15 @@ local function object(result)
   return said
 end
 
-local result = { code = 0 }
+local result, got = { code = 0 }, 0
+local function get_all(agent)
+  for _, pair in ipairs(options.get) do
+    agent:get(pair[1], pair[2])
+    got = got + 1
+  end
+end
+
+local copied, problem = true, nil
 do
   local agent <close> = banger.agent.connect(options.address, { wait = options.wait })
   for _, pair in ipairs(options.put) do
@@ -97,14 +107,15 @@ do
     result = agent:run(argv)
   end
   if result.code == 0 then
-    for _, pair in ipairs(options.get) do
-      agent:get(pair[1], pair[2])
-    end
+    copied, problem = pcall(get_all, agent)
   end
 end
+-- What the command said is not lost when a file cannot be copied after it.
 if options.json then
-  cli.write(json.encode(object(result)), "\n")
+  cli.write(json.encode(object(result, got)), "\n")
 end
-if result.code ~= 0 then
+if not copied then
+  error(problem, 0)
+elseif result.code ~= 0 then
   os.exit(result.code, true)
 end

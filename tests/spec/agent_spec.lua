@@ -86,6 +86,24 @@ describe("exec", function()
     assert_run(1, "banger-lua: option '-t' can not be used together with option '--json' (see --help)\n", "--json -t -- true")
   end)
 
+  it_runs("prints what the command said with --json when a file cannot be copied after it", function()
+    local here, there = scratch:path "here", scratch:path "there"
+    sh.write_file(there, "x\n")
+    local more = "2>" .. scratch:path "get.err" .. " </dev/null"
+    local function says() return sh.read_file(scratch:path "get.err") end
+    assert_run(2, '{"exit":0,"got":1,"put":0,"stderr":"","stdout":"important\\n"}\n',
+      ("--json --get %s %s --get /nope/x %s.2 -- echo important"):format(there, here, here), more)
+    assert.are.equal(("banger-lua: %s: /nope/x: No such file or directory\n"):format(address), says())
+    assert.are.equal("x\n", sh.read_file(here))
+    assert_run(2, '{"got":0,"put":1}\n', ("--json --put %s %s.3 --get /nope/x %s"):format(here, there, here), more)
+    -- What has not begun has nothing to say, nor has a command that says too much.
+    assert_run(2, "", "--json --put /nope/x /tmp/x -- echo important", more)
+    assert_run(1, "", "--json -- sh -c 'head -c 17000000 /dev/zero'", more)
+    assert.matches("more than 16777216 bytes of output\n$", says())
+    -- Without --json it has been said already.
+    assert_run(2, "important\n", ("--get /nope/x %s -- echo important"):format(here), more)
+  end)
+
   it_runs("passes binary input of any size through", function()
     sh.check(("head -c 50000000 /dev/urandom >%s"):format(scratch:path "big"))
     sh.check(("timeout 60 %s -- cat <%s >%s"):format(exec, scratch:path "big", scratch:path "copy"))
