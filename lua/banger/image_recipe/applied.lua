@@ -10,7 +10,7 @@ local MAX_KEPT = 256 * 1024 * 1024 -- and of all
 ---@field package inject fun(entries: banger.guest_entry[])
 ---@field package keep? boolean
 ---@field package room integer # bytes that may still be kept
----@field package done { entry: banger.guest_entry, was: table, undo: banger.entry? }[]
+---@field package done { entry: banger.guest_entry, was: table, undo: banger.entry?, why_not: string? }[]
 local Applied = {}
 Applied.__index = Applied
 
@@ -59,12 +59,13 @@ local function removal(rootfs, path)
   return { path = path, type = "remove" }
 end
 
--- The entry that brings back what is at the place of another; nil where that cannot be.
+-- The entry that brings back what is at the place of another; nil where that cannot be,
+-- and why.
 local function undo_of(self, entry)
   local rootfs = self.rootfs
   local path, found = entry.path, rootfs:stat(entry.path)
   if entry.type == "remove" then
-    return nil
+    return nil, "it is gone by now"
   elseif not found then
     return removal(rootfs, path)
   elseif entry.type == "dir" and found.type == "symlink" then
@@ -74,8 +75,10 @@ local function undo_of(self, entry)
     end
   end
   local is_file = found.type == "file"
-  if found.type ~= "dir" and found.nlink > 1 or is_file and found.size > math.min(MAX_FILE, self.room) then
-    return nil
+  if found.type ~= "dir" and found.nlink > 1 then
+    return nil, ("what was there has %d names in the image, and one alone is not brought back"):format(found.nlink)
+  elseif is_file and found.size > math.min(MAX_FILE, self.room) then
+    return nil, ("what was there has %d bytes, which are too many to keep"):format(found.size)
   end
   self.room = self.room - (is_file and found.size or 0)
   return {
@@ -96,7 +99,8 @@ function Applied:put(entries)
     return self.inject(entries)
   end
   for _, entry in ipairs(entries) do
-    self.done[#self.done + 1] = { entry = entry, was = copy(entry), undo = undo_of(self, entry) }
+    local undo, why_not = undo_of(self, entry)
+    self.done[#self.done + 1] = { entry = entry, was = copy(entry), undo = undo, why_not = why_not }
     self.inject { entry }
   end
 end
@@ -141,8 +145,8 @@ end
 function Applied:check(entries)
   for _, one in ipairs(taken_out(self.done, entries, count_same(self.done, entries))) do
     if not one.undo then
-      return ("%s: %s by now, so that its entry cannot be taken out; change %s of %s in after_flatten"):format(one.was.path,
-        one.was.type == "remove" and "it is gone" or "what was there is gone", one.was.item, one.was.by)
+      return ("%s: %s, so that its entry cannot be taken out; change %s of %s in after_flatten"):format(one.was.path,
+        one.why_not, one.was.item, one.was.by)
     end
   end
 end
