@@ -445,6 +445,22 @@ local function unit_entries(rootfs, recipe, key, plan)
   end
 end
 
+-- The name of the machine is the one thing that counts more than a recipe's file.
+local function warn_of_hostname(rootfs, plan, put)
+  local is_named = {}
+  for _, entry in ipairs(plan.entries) do
+    if entry.item == "hostname" then
+      is_named[entry.path], is_named[rootfs:resolve(entry.path) or entry.path] = true, true
+    end
+  end
+  for _, entry in ipairs(put) do
+    if entry.item == "inject" and (is_named[entry.path] or is_named[rootfs:resolve(entry.path)]) then
+      plan.warnings[#plan.warnings + 1] = ("%s: what the recipe %s injects gives way to the hostname that is asked for; leave out one of the two")
+        :format(entry.path, entry.by)
+    end
+  end
+end
+
 -- Units, and words for the kernel.
 local function extend(recipes, rootfs, build)
   local plan = build.guest
@@ -482,6 +498,7 @@ function Recipes:apply(rootfs, build)
   build.guest = guest.prepare(rootfs, M.config(build.image.config, build.settings), build.settings)
   extend(self, rootfs, build)
   local all = done:entries()
+  warn_of_hostname(rootfs, build.guest, all)
   append(all, build.guest.entries)
   build.guest.entries = all
   change_plan(self, rootfs, build, done)

@@ -782,8 +782,48 @@ describe("hooks", function()
     local rootfs = engine.rootfs(scratch:path "x", layer or BASE)
     local build = build_of(recipes)
     recipes:apply(rootfs, build)
-    return rootfs, build.guest.entries
+    return rootfs, build.guest.entries, build.guest.warnings
   end
+
+  -- All that the plan says of a path, and of its warnings those that name it.
+  local function said_of(path, text, layer)
+    local rootfs, list, warnings = apply(text, layer)
+    local said = { look(rootfs, path) or "nothing" }
+    rootfs:close()
+    for _, entry in ipairs(list) do
+      said[#said + 1] = entry.path == path and ("%s %s: %s"):format(entry.type, entry.item, entry.why) or nil
+    end
+    for _, warning in ipairs(warnings) do
+      said[#said + 1] = warning:find(path, 1, true) == 1 and warning or nil
+    end
+    return said
+  end
+
+  it("and hostname: what is appended to its file comes after it, and is in the plan once", function()
+    local APPENDED = [[hostname = "vm" inject["/etc/hostname"] = { append = "# ours\n" }]]
+    local expected = { "file 0644 0:0 vm\n# ours\n", "file inject: asked for, after what the item hostname puts there" }
+    assert.same(expected, said_of("/etc/hostname", APPENDED, {}))
+    assert.same(expected, said_of("/etc/hostname", APPENDED, { tar.file("etc/hostname", "") }))
+    assert.same(expected, said_of("/etc/hostname", APPENDED, { tar.file("etc/hostname", "own\n") }))
+    assert.same({ "file 0644 0:0 vm\n# ours\n", "file inject: asked for" },
+      said_of("/etc/hostname", APPENDED, { tar.file("etc/hostname", "vm\n") }))
+    assert.same({ "file 0644 0:0 own\n# ours\n", "file inject: asked for" },
+      said_of("/etc/hostname", [[inject["/etc/hostname"] = { append = "# ours\n" }]], { tar.file("etc/hostname", "own\n") }))
+    assert.same({ "file 0644 0:0 own\n# ours\n", "file inject: asked for" },
+      said_of("/etc/hostname", APPENDED .. " guest = { hostname = false }", { tar.file("etc/hostname", "own\n") }))
+  end)
+
+  it("and hostname: a file in its place gives way, with a warning", function()
+    local WARNING = "/etc/hostname: what the recipe r injects gives way to the hostname that is asked for; leave out one of the two"
+    assert.same({ "file 0644 0:0 vm\n", "file inject: asked for", "file hostname: asked for", WARNING },
+      said_of("/etc/hostname", [[hostname = "vm" inject["/etc/hostname"] = "other\n"]], {}))
+    assert.same({ "file 0644 0:0 vm\n", "symlink inject: asked for", "remove hostname: is a symlink", "file hostname: asked for", WARNING },
+      said_of("/etc/hostname", [[hostname = "vm" inject["/etc/hostname"] = { symlink = "/nowhere" }]], {}))
+    assert.same({ "file 0644 0:0 vm\n# ours\n", "file inject: asked for" },
+      said_of("/etc/hostname", [[hostname = "vm" inject["/etc/hostname"] = "vm\n# ours\n"]], {}))
+    assert.same({ "file 0644 0:0 other\n", "file inject: asked for" },
+      said_of("/etc/hostname", [[inject["/etc/hostname"] = "other\n"]], {}))
+  end)
 
   local CHANGED = [[
     inject = { ["/etc/app.conf"] = "recipe", ["/opt/a/b"] = "b", ["/opt/c"] = "c", ["/lib/d/"] = { mode = "0700" }, ["/usr/"] = { mode = "0711" },

@@ -93,7 +93,8 @@ local function hostname(plan, name, asked)
   if not asked or not has and not plan:entry_at(path) or found and found.type == "file" and found.size == 0 then
     return plan:file(path, name .. "\n", asked and "asked for" or nil)
   end
-  if has and plan.rootfs:read(path, { size = 256 }) == name .. "\n" then
+  -- What comes after its line, a recipe has appended.
+  if has and plan.rootfs:read(path, { size = 256 }):match "^[^\n]*" == name then
     return
   end
   plan:own_file(path, name .. "\n", "asked for")

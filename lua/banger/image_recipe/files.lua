@@ -201,8 +201,15 @@ local function parts_of(path)
   return #parts > 0 and parts or nil
 end
 
+-- What a guest would get at a path that holds a text: a name that is asked for takes the
+-- place of the image's own, all else is left out where a file is.
+local function guest_text(self, path, text)
+  local own = self.guest_file("/" .. table.concat(parts_of(path) or {}, "/"))
+  return own and (text == "" or own.item == "hostname") and own or nil
+end
+
 -- Where the image has no such file, or an empty one, it goes after what a guest would get
--- there: that is left out where a file is.
+-- there.
 function Files:append(path, want)
   local text, message = read_text(self.rootfs, path)
   if not text then
@@ -210,7 +217,7 @@ function Files:append(path, want)
   end
   path = end_of(self.rootfs, path)
   local found = self.rootfs:stat(path)
-  local own = text == "" and self.guest_file("/" .. table.concat(parts_of(path) or {}, "/"))
+  local own = guest_text(self, path, text)
   text = own and own.content or text
   if text ~= "" and text:sub(-1) ~= "\n" then
     text = text .. "\n"
