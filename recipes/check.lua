@@ -30,10 +30,8 @@ parser:option("--init", "The path that the kernel is told with init=; default: w
   :argname("PATH"):convert(absolute)
 parser:option("--free", "Percent of the space and of the inodes that should be free; default 5."):argname("PERCENT"):convert(percent)
 parser:flag("--no-fsck", "Leave out e2fsck -fn, which reads all of the file system's structure.")
-parser:mutex(
-  parser:flag("--json", "Print the result as one JSON object."),
-  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only findings that are errors.")
-)
+parser:flag("--json", "Print the result as one JSON object.")
+parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only findings that are errors, without --json.")
 cli.exits(parser, {
   { "0", "it will boot: no finding is an error" },
   { "1", "a finding is an error; or there is no image or a wrong option, as stderr says" },

@@ -30,7 +30,7 @@ parser:option("--layer", "Of references: only what this layer of each brings and
   :argname("N"):convert(cli.number("--layer", 1))
 parser:option("--layer-a", "This layer of the first."):argname("N"):convert(cli.number("--layer-a", 1))
 parser:option("--layer-b", "This layer of the second."):argname("N"):convert(cli.number("--layer-b", 1))
-inspect.options(parser, { layer = true })
+inspect.options(parser, { layer = true, quiet = "; print nothing, without --json" })
 cli.exits(parser, {
   { "0", "nothing differs" },
   { "1", "something differs; or the command line is wrong, as stderr says" },

@@ -16,9 +16,10 @@ parser:mutex(
   parser:flag("--man", "Print the manual page, for man -l -; without a recipe that of banger-lua itself."),
   parser:option("--completion", "Print a script that makes a shell complete banger-lua's recipes and options."):choices(manual.SHELLS),
   parser:flag("--json", "Print as JSON what a recipe takes; without one, all recipes and a line on each."),
-  parser:flag("-q --quiet --names", "Say nothing on stderr but warnings and errors; print only the names of all recipes."),
+  parser:flag("--names", "Print only the names of all recipes."),
   parser:option("--output", "Write all manual pages and completions into a directory, as they are installed below share."):argname "DIR"
 )
+parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only the names of all recipes, where nothing else is asked for.")
 local options = cli.parse(parser, { ... })
 
 local function names()
@@ -45,14 +46,14 @@ end
 
 if options.output then
   write_all(options.output)
-elseif options.quiet then
-  names()
 elseif options.json then
   cli.write(json.encode(options.command and manual.describe(options.command) or commands.list()), "\n")
 elseif options.completion then
   cli.write(manual.completion(options.completion))
 elseif options.man then
   cli.write(manual.page(options.command))
+elseif options.names or options.quiet then
+  names()
 elseif options.command then
   cli.write(help_of(options.command), "\n")
 else

@@ -31,10 +31,8 @@ cli.guest_options(parser)
 cli.recipe_options(parser)
 parser:flag("--strict", "Refuse layers that hold anything to take note of.")
 cli.registry_options(parser)
-parser:mutex(
-  parser:flag("--json", "Print the result as one JSON object."),
-  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only the digest of the manifest.")
-)
+parser:flag("--json", "Print the result as one JSON object.")
+parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only the digest of the manifest, without --json.")
 parser:option("--progress", "How to show progress.", "auto"):choices { "auto", "tty", "plain", "none" }
 local options = cli.parse(parser, { ... })
 local begun = banger.host.clock()
@@ -100,7 +98,7 @@ local info = finish.mkext4(rootfs, options.out, {
 -- 5. Say what came out.
 local ended = banger.host.clock()
 report.notes(layers, build.guest.warnings)
-report.print(options.quiet and "digest" or options.json and "json" or "text", {
+report.print(options.json and "json" or options.quiet and "digest" or "text", {
   image = image,
   info = info,
   layers = layers,

@@ -15,9 +15,9 @@ parser:argument("recipe", "Its name, or the path of one."):args "?"
 parser:flag("--keys", "List the keys that a recipe may have.")
 parser:mutex(
   parser:flag("--source", "Print the recipe itself, to copy it."),
-  parser:flag("--json", "Print JSON."),
-  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only names, a line each.")
+  parser:flag("--json", "Print JSON.")
 )
+parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only names, a line each, without --json.")
 local options = cli.parse(parser, { ... })
 
 -- A name, and what it is: of that only the name with -q.

@@ -294,14 +294,14 @@ end
 ---Add the options that all recipes have which look into images; after their own, as help
 ---shows them in this order.
 ---@param parser table # of argparse
----@param leave_out? { layer?: boolean } # true: not this one
+---@param leave_out? { layer?: boolean, quiet?: string } # true: not this one; what else -q leaves out
 ---@example
 ---```lua
 ---inspect.options(parser, { layer = true })
 ---```
 function M.options(parser, leave_out)
   parser:flag("--json", "Print JSON.")
-  parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors.")
+  parser:flag("-q --quiet", ("Say nothing on stderr but warnings and errors%s."):format(leave_out and leave_out.quiet or ""))
   if not (leave_out and leave_out.layer) then
     parser:option("--layer", "Of a reference: only what this layer brings; 1 is the oldest.")
       :argname("N"):convert(cli.number("--layer", 1))

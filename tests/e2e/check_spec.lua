@@ -112,7 +112,6 @@ describe("check", function()
       ["--free 101 " .. path] = "--free: '101' is no number from 0 to 100",
       ["--free=-1 " .. path] = "--free: '-1' is no number from 0 to 100",
       ["--init sbin/init " .. path] = "--init: 'sbin/init' is no path in the image, from / on",
-      ["--json -q " .. path] = "option '-q' can not be used together with option '--json'",
       [""] = "missing argument 'image'",
     } do
       local got = run(arguments)

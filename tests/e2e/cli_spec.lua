@@ -386,6 +386,19 @@ describe("every recipe", function()
     end
   end)
 
+  it("prints the same with --json, with -q or without", function()
+    for _, command in ipairs { "check --no-fsck a.ext4", "recipes", "recipes slim", "recipes --keys", "help", "help pull", "diff a.ext4 a.ext4",
+      "layers oci:layout:app", "ls a.ext4", "df a.ext4" } do
+      local got, quiet = run(("banger-lua %s --json"):format(command)), run(("banger-lua %s -q --json"):format(command))
+      assert.matches("^[%[{].*[%]}]\n$", got.out)
+      assert.same({ out = got.out, err = "", code = got.code }, { out = quiet.out, err = quiet.err, code = quiet.code })
+    end
+    -- How long it took is not the same.
+    local got = run "banger-lua pull -q --json oci:layout:app both.ext4"
+    assert.matches('^{"block_size":4096,[^\n]*"path":"both%.ext4"[^\n]*}\n$', got.out)
+    assert.same({ "", 0 }, { got.err, got.code })
+  end)
+
   it("says what it waits for, without a terminal too, but with -q", function()
     -- A short pause may be over before it is seen.
     local got = run "BANGER_BACKOFF_MS=400 banger-lua inspect 127.0.0.1:9/x"
@@ -476,7 +489,8 @@ local WRONG = {
   { "pull --jobs 0 oci:layout:app x.ext4", 1, "--jobs: '0' is no number from 1 to 64 (see --help)" },
   { "pull --jobs 0x4 oci:layout:app x.ext4", 1, "--jobs: '0x4' is no number from 1 to 64 (see --help)" },
   { "pull --jobs 1e1 oci:layout:app x.ext4", 1, "--jobs: '1e1' is no number from 1 to 64 (see --help)" },
-  { "pull --json -q oci:layout:app x.ext4", 1, "option '-q' can not be used together with option '--json' (see --help)" },
+  { "recipes --json --source nginx", 1, "option '--source' can not be used together with option '--json' (see --help)" },
+  { "help --json --man pull", 1, "option '--man' can not be used together with option '--json' (see --help)" },
   { "pull --offline --pull always oci:layout:app x.ext4", 1, "--offline and --pull always exclude each other" },
   { "pull --cache-dir a --no-cache oci:layout:app x.ext4", 1, "option '--no-cache' can not be used together with option '--cache-dir' (see --help)" },
   { "pull oci:layout:nope x.ext4", 2, "the layout layout has no image 'nope'; the tags are: app" },

@@ -249,8 +249,13 @@ describe("recipes", function()
 
   it("--keys --json is a list", function()
     assert.equal('[{"help":', run "banger recipes --keys --json".out:sub(1, 9))
-    assert.same({ out = "", err = "banger-lua: option '-q' can not be used together with option '--json' (see --help)\n", code = 1 },
-      run "banger recipes --json -q")
+    assert.equal('[{"help":', run "banger recipes --keys --json -q".out:sub(1, 9))
+  end)
+
+  it("help -q is names, where nothing else is asked for", function()
+    assert.matches("^cache\ncat\ncheck\n", run "banger help -q".out)
+    assert.equal(".TH BANGER\\-LUA\\-PULL ", run "banger help -q --man pull".out:sub(1, 22))
+    assert.equal('{"arguments":', run "banger help -q --json pull".out:sub(1, 13))
   end)
 end)
 
