@@ -938,6 +938,57 @@ describe("hooks", function()
     assert.same({ "", "a  nil  1.5  true", "two", "lines" }, notes)
   end)
 
+  -- What is noted of a recipe's text and its hook.
+  local function notes_of(text)
+    local notes = {}
+    local globals = { banger = banger, note = function(line) notes[#notes + 1] = line end }
+    local recipes = load_files({ ["r.lua"] = text }, { "r.lua" }, { globals = globals })
+    local ok, problem = pcall(recipes.call, recipes, "after_flatten")
+    return notes, not ok and (problem.message:gsub("[^ ']*/%d+/", "")) or nil
+  end
+
+  it("write where note goes, be it io.write or io.stdout", function()
+    assert.same({ "top", "a1b", "", "c  d", "e", "f2.5", "left" }, (notes_of [[
+      io.write "top"
+      function after_flatten()
+        io.write("a", 1):write("b\n", "\n")
+        print("c", "d")
+        io.stdout:write "e\nf" io.output():write(2.5, "\n")
+        assert(io.stdout:flush() == io.stdout and io.type(io.stdout) == "file" and io.stdout:setvbuf "no")
+        assert(not io.stdout:close() and not io.stdout:read "l" and not io.stdout:seek "set")
+        io.write("left")
+      end]]))
+    assert.same({ { "before" }, "r.lua:1: no" }, { notes_of "function after_flatten() io.write('before') error 'no' end" })
+  end)
+
+  it("write files as ever, and an output of theirs is theirs alone", function()
+    local path = scratch:path "out.txt"
+    local notes = notes_of(([[
+      function after_flatten()
+        local file <close> = assert(io.open(%q, "w"))
+        assert(io.type(file) == "file" and io.type(1) == nil)
+        io.output(file)
+        io.write("one\n")
+        print "said"
+        io.output(io.stdout)
+        io.write "two\n"
+      end]]):format(path))
+    assert.same({ "said", "two" }, notes)
+    assert.equal("one\n", sh.read_file(path))
+    assert.equal(io.stdout, io.output())
+    local text = "function after_flatten() io.output(%q) io.write 'y' io.close() io.output(io.stdout) io.write 'x' end"
+    assert.same({ "x" }, (notes_of(text:format(path))))
+    assert.equal("y", sh.read_file(path))
+  end)
+
+  it("write texts and numbers alone", function()
+    assert.same({ {}, "r.lua:1: bad argument #2 to 'write' (string expected, got table)" },
+      { notes_of "function after_flatten() io.stdout:write('a', {}) end" })
+    assert.same({ {}, "r.lua:1: bad argument #1 to 'write' (string expected, got no value)" },
+      { notes_of "function after_flatten() io.write(nil) end" })
+    assert.equal("r.lua:1: /no/such/x: No such file or directory", select(2, notes_of "function after_flatten() io.output '/no/such/x' end"))
+  end)
+
   it("raise errors of the world as they are, with the line", function()
     local recipes = load_text "\nfunction after_flatten()\n banger.error('no_space', 'too small', { needed = 5 }) end"
     local ok, problem = pcall(recipes.call, recipes, "after_flatten")

@@ -5,6 +5,7 @@ local log = require "banger.log"
 local nearest = require "banger.nearest"
 local schema = require "banger.image_recipe.schema"
 local sorted = require "banger.sorted"
+local stdout = require "banger.image_recipe.stdout"
 
 local M = {}
 
@@ -16,6 +17,7 @@ local M = {}
 ---@field variables banger.recipe_variable[] # in order of declaration
 ---@field text string
 ---@field lines table<string, integer> # where each key was said last
+---@field package out banger.recipe_stdout
 ---@field ran? boolean # from here on only its hooks do
 ---@field closed? boolean # what it says has been acted on: to say more is an error
 
@@ -280,17 +282,13 @@ local function note_in_log(text)
   log.say("info", "%s", text)
 end
 
--- stdout is for what the command makes: a program may be reading it.
-local function print_for(extras)
-  local note = extras.note or note_in_log
+local function print_to(out)
   return function(...)
     local words = table.pack(...)
     for i = 1, words.n do
       words[i] = tostring(words[i])
     end
-    for line in (table.concat(words, "  ") .. "\n"):gmatch "(.-)\n" do
-      note(line)
-    end
+    out:write(table.concat(words, "  "), "\n")
   end
 end
 
@@ -381,6 +379,7 @@ function M.call(recipe, act, ...)
     return rebuilt
   end
   local result = table.pack(xpcall(act, handle, ...))
+  recipe.out:finish()
   if not result[1] then
     error(result[2], 0)
   end
@@ -403,8 +402,10 @@ end
 ---Raises `usage` with the file, the line, and what is wrong there.
 function M.run(recipe, given, extras)
   recipe.values, recipe.variables, recipe.lines, recipe.ran = {}, {}, {}, nil
+  recipe.out = stdout.new(extras.note or note_in_log)
   local globals = setmetatable({
-    print = print_for(extras),
+    print = print_to(recipe.out),
+    io = stdout.io(recipe.out),
     var = function(...)
       return declare(recipe, given, ...)
     end,
