@@ -14,6 +14,7 @@ local size = require "banger.size"
 local parser = argparse("banger-lua cache", "Look after the blobs that pull has downloaded.")
 parser:option("--cache-dir", "Where they are; default $BANGER_CACHE, else $XDG_CACHE_HOME/banger/oci."):argname "DIR"
 parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors.")
+cli.exits(parser, { { "6", "verify found blobs that do not match their digests" } })
 parser:command_target "command"
 parser:require_command(true)
 local list = parser:command("list", "What was pulled, its size and when it was last used.")

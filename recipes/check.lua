@@ -34,7 +34,7 @@ parser:flag("--json", "Print the result as one JSON object.")
 parser:flag("-q --quiet", "Say nothing on stderr but warnings and errors; print only findings that are errors, without --json.")
 cli.exits(parser, {
   { "0", "it will boot: no finding is an error" },
-  { "1", "a finding is an error; or there is no image or a wrong option, as stderr says" },
+  { "1", "a finding is an error; or what is there is no image, or the command line is wrong, as stderr says" },
 })
 local options = cli.parse(parser, { ... })
 local result = check.image(options.image, { init = options.init, free = options.free, fsck = not options.no_fsck })

@@ -56,6 +56,8 @@ parser:epilog("Arguments after -- are for QEMU. When run is told to end (SIGTERM
   .. "and cut off ten seconds later, or at a second signal.")
 cli.exits(parser, {
   { "N", "what the image's program ended with; 128 and the number of the signal that killed it" },
+  { "5", "the kernel is not for the image's architecture, or there is no machine for it" },
+  { "6", "what pull noted in the image cannot be used" },
   { "124", "the time of --timeout was over" },
   { "125", "QEMU could not run the machine, its kernel gave up, or the program could not start" },
   { "130", "the machine was told to stop by SIGINT, or cut off by Ctrl-A x" },

@@ -216,16 +216,34 @@ describe("the manual pages", function()
   end)
 
   it("and help say what a recipe ends with besides what all do", function()
-    local told = { run = "124 125 130 143", exec = "4 125 126 127", check = "0 1", diff = "0 1", layers = "1" }
+    local told = { run = "5 6 124 125 130 143", exec = "1 2 4 125 126 127", check = "0 1", diff = "0 1", layers = "1" }
     for name, codes in pairs(told) do
       local page = run(("mandoc -T ascii -O width=100 $SHARE/man/man1/banger-lua-%s.1 | sed 's/.\x08//g'"):format(name)).out
-      page = page:match "\nEXIT STATUS\n(.-)\nSEE ALSO"
+      page = page:match "\nEXIT STATUS(\n.-)\nSEE ALSO"
       local help = run(("banger-lua %s --help"):format(name)).out:match "\nExit status:\n(.*)$"
       for code in codes:gmatch "%d+" do
         assert.matches("\n       " .. code .. "%f[%D]", page)
         assert.matches("\n   " .. code .. " ", "\n" .. help)
       end
     end
+  end)
+
+  it("say what each status means, once, and those of registries only where one is asked", function()
+    local ALL = { "0", "1", "2", "3", "4", "5", "6", "7", "130" }
+    local LOCAL = { "0", "1", "2", "7", "130" }
+    local expected = {
+      cache = { "0", "1", "2", "6", "7", "130" }, check = LOCAL, edit = LOCAL, help = LOCAL, recipes = LOCAL,
+      exec = { "N", "0", "1", "2", "4", "7", "125", "126", "127", "130" },
+      run = { "N", "0", "1", "2", "5", "6", "7", "124", "125", "130", "143" },
+    }
+    for _, command in ipairs(commands.built_in()) do
+      local page = run("banger-lua help --man " .. command.name).out:match "\n%.SH EXIT STATUS\n(.-)\n%.SH "
+      local found = {}
+      for code in page:gmatch "%.TP\n\\fB(%w+)\\fR\n" do found[#found + 1] = code end
+      assert.same({ [command.name] = expected[command.name] or ALL }, { [command.name] = found })
+    end
+    local page = run("banger-lua help --man").out
+    assert.matches("\n%.TP\n\\fB3\\fR\ncredentials are missing or refused%.\n", page)
   end)
 
   it("have SOURCE_DATE_EPOCH's day, or none", function()

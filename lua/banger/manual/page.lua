@@ -92,27 +92,47 @@ local function synopsis(usage)
   return ".nf\n" .. table.concat(lines, "\n") .. "\n.fi"
 end
 
+-- The third of a row: only who asks registries ends with that, unless it says so itself.
 local EXIT = {
   { "0", "done" },
   { "1", "a mistake in the command line or in a script, or what has no code of its own" },
   { "2", "no such repository, tag, digest or file" },
-  { "3", "credentials are missing or refused" },
-  { "4", "the network stays down, or what answers is no registry" },
-  { "5", "no such platform; those there are are listed" },
-  { "6", "bytes that do not match their digest, or a layer that is corrupt or hostile" },
+  { "3", "credentials are missing or refused", "registry" },
+  { "4", "the network stays down, or what answers is no registry", "registry" },
+  { "5", "no such platform; those there are are listed", "registry" },
+  { "6", "bytes that do not match their digest, or a layer that is corrupt or hostile", "registry" },
   { "7", "no space, on the disk or in the image" },
   { "130", "interrupted" },
 }
 
--- A recipe's own come first.
-local function exit_status(own)
-  local lines = {}
-  for _, rows in ipairs { own or {}, EXIT } do
-    for _, row in ipairs(rows) do
-      lines[#lines + 1] = tagged(bold(row[1]), row[2] .. ".")
+-- Each status once: what a recipe says of its own counts. First those that are no numbers.
+local function exit_status(own, asks_registries)
+  local rows, seen = {}, {}
+  for _, row in ipairs(own or {}) do
+    rows[#rows + 1], seen[row[1]] = row, true
+  end
+  for _, row in ipairs(EXIT) do
+    if not seen[row[1]] and (asks_registries or not row[3]) then
+      rows[#rows + 1] = row
     end
   end
-  return table.concat(lines, "\n")
+  table.sort(rows, function(a, b)
+    return (tonumber(a[1]) or -1) < (tonumber(b[1]) or -1)
+  end)
+  for i, row in ipairs(rows) do
+    rows[i] = tagged(bold(row[1]), row[2] .. ".")
+  end
+  return table.concat(rows, "\n")
+end
+
+-- Who may ask a registry can be told its credentials.
+local function asks_registries(command)
+  for _, option in ipairs(command.options) do
+    if option.names[1] == "--authfile" then
+      return true
+    end
+  end
+  return false
 end
 
 -- One subcommand: what it is, and its options but for --help.
@@ -165,7 +185,7 @@ function M.of_command(command, about)
     parts[#parts + 1] = section("COMMANDS", commands_of(command))
   end
   parts[#parts + 1] = section("OPTIONS", options_of(command))
-  parts[#parts + 1] = section("EXIT STATUS", exit_status(command.exits))
+  parts[#parts + 1] = section("EXIT STATUS", exit_status(command.exits, asks_registries(command)))
   parts[#parts + 1] = section("SEE ALSO", "\\fBbanger\\-lua\\fR(1)")
   return table.concat(parts)
 end
@@ -247,7 +267,7 @@ function M.of_program(commands, about)
       "\\fB\\-q\\fR;", "where there are results,", "\\fB\\-\\-json\\fR."),
     section("OPTIONS", list_of(LUA_OPTIONS, option_name)),
     section("RECIPES", table.concat(recipes, "\n")),
-    section("EXIT STATUS", exit_status()),
+    section("EXIT STATUS", exit_status(nil, true)),
     section("ENVIRONMENT", list_of(ENVIRONMENT, bold)),
     section("FILES", list_of(FILES, italic)),
     section("EXAMPLES", EXAMPLES),
