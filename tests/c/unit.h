@@ -75,7 +75,6 @@ static inline int unit_teardown(void **state)
 	return system(command);
 }
 
-/* A path in it, valid until the eighth call after. */
 /* Seconds since some moment. */
 static inline double unit_now(void)
 {
@@ -85,6 +84,7 @@ static inline double unit_now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+/* A path in it, valid until the eighth call after. */
 static inline const char *unit_path(const char *name)
 {
 	static char paths[8][512];
