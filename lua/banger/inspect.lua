@@ -154,7 +154,7 @@ local function open_reference(target, options)
     local each, hidden = layer_view.watch(layer)
     local tree = M.flatten(image, shown, layer, options.whiteouts and each or nil)
     return layer_view.new(tree, layer, hidden())
-  end)
+  end, layer or nil)
 end
 
 ---Open what a target names. Of a reference, the layers are fetched when they are needed.
@@ -191,7 +191,7 @@ end
 ---```
 function M.name(tree)
   if handles.is(tree) then
-    return tree.name
+    return handles.label(tree)
   end
   return tree.path and tree:path() or "the image"
 end

@@ -19,11 +19,31 @@ function M.is_tree(value)
   return type(meta) == "table" and TREES[rawget(meta, "__name")] or false
 end
 
+---Refuse a handle that was closed.
+---@param tree banger.tree
+---@example
+---```lua
+---methods.check_open(image)
+---```
+---Raises `usage`.
+function M.check_open(tree)
+  if type(tree) == "table" then
+    return require("banger.inspect.handle").check_open(tree) -- asking it more would fetch layers
+  end
+  local ok, message = pcall(tree.df, tree)
+  local closed = type(message) == "string" and message:match "the %a+ is closed"
+  if closed then
+    core.error("usage", closed)
+  end
+  return ok or error(message, 0)
+end
+
 local function method(name)
   return function(self, ...)
     if not M.is_tree(self) then
       core.error("usage", ("%s is a method of images, rootfs and references: image:%s(...), with a colon"):format(name, name))
     end
+    M.check_open(self)
     return require("banger.inspect.methods")[name](self, ...)
   end
 end

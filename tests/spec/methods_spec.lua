@@ -277,6 +277,20 @@ describe("a reference", function()
     assert.same({ "/etc", "/srv" }, paths(handle:ls "/"))
   end)
 
+  it("says which layer it is, and refuses what is about all of them", function()
+    local handle <close> = banger.inspect(ref, { layer = 2 })
+    assert.equal(("reference %s, layer 2: of 2, linux/amd64, %s"):format(ref, handle.image.digest), tostring(handle))
+    fails("not_found", ("/bin/su: not in %s, layer 2"):format(ref), handle.cat, handle, "/bin/su")
+    local page = scratch:path "layer.html"
+    for name, argument in pairs { inspect = false, layers = false, report = page } do
+      fails("usage", ("%s, layer 2: %s is about all layers; banger.inspect without layer has it"):format(ref, name),
+        handle[name], handle, argument or nil)
+    end
+    assert.is_nil(io.open(page))
+    handle:close()
+    fails("usage", ref .. ", layer 2 is closed", handle.ls, handle)
+  end)
+
   it("of a file is the image", function()
     local image <close> = banger.inspect(path)
     assert.equal("image: " .. path, tostring(image))
@@ -288,6 +302,35 @@ describe("a reference", function()
     handle:close()
     assert.equal("reference: closed", tostring(handle))
     fails("usage", ref .. " is closed", handle.ls, handle)
+    fails("usage", ref .. " is closed", handle.stat, handle, "/")
+  end)
+end)
+
+describe("what is closed", function()
+  local page
+  setup(function() page = scratch:path "closed.html" end)
+  local CALLS = {
+    cat = { "/etc/group" }, diff = { "PATH" }, edit = { "/etc/group", tostring }, extract = { "/etc", "OUT" }, find = {}, inspect = {},
+    layers = {}, ls = {}, report = { "OUT" }, tree = {},
+  }
+  local function all_fail(handle, name)
+    handle:close()
+    for method, words in pairs(CALLS) do
+      local given = {}
+      for i, word in ipairs(words) do given[i] = word == "PATH" and path or word == "OUT" and page or word end
+      fails("usage", name .. " is closed", handle[method], handle, table.unpack(given))
+    end
+    assert.is_nil(io.open(page))
+    fails("usage", name .. " is closed", handles.image.diff, handles.image, handle)
+  end
+
+  it("image refuses all methods", function() all_fail(banger.open(path), "the image") end)
+  it("rootfs refuses all methods", function() all_fail(engine.rootfs(scratch:path "c.ext4", LAYERS[1]), "the rootfs") end)
+  it("reference refuses all methods, also when it was unpacked", function()
+    all_fail(banger.inspect(ref), ref)
+    local handle = banger.inspect(ref)
+    handle:ls()
+    all_fail(handle, ref)
   end)
 end)
 

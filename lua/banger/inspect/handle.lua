@@ -19,14 +19,38 @@ local private = setmetatable({}, { __mode = "k" })
 ---@class banger.inspect.handle: banger.tree # closed by <close> or `:close()`
 ---@field name string # the reference as it was given
 ---@field image banger.image
+---@field layer? integer # only what this one brings is seen
 local Handle = {}
 methods.add(Handle)
 
+---What messages call a handle.
+---@param handle banger.inspect.handle
+---@return string
+---@example
+---```lua
+---handles.label(banger.inspect("oci:app:1", { layer = 2 }))  --> "oci:app:1, layer 2"
+---```
+function M.label(handle)
+  return handle.layer and ("%s, layer %d"):format(handle.name, handle.layer) or handle.name
+end
+
+---Refuse a handle that was closed.
+---@param handle banger.inspect.handle
+---@example
+---```lua
+---handles.check_open(handle)
+---```
+---Raises `usage`.
+function M.check_open(handle)
+  if private[handle].closed then
+    banger.error("usage", M.label(handle) .. " is closed")
+  end
+end
+
 local function tree_of(self)
   local own = private[self]
-  if own.closed then
-    banger.error("usage", ("%s is closed"):format(self.name))
-  elseif not own.opened then
+  M.check_open(self)
+  if not own.opened then
     local shown <close> = own.progress()
     own.opened = own.make(shown)
   end
@@ -60,20 +84,23 @@ function META:__tostring()
   if private[self].closed then
     return "reference: closed"
   end
-  return ("reference %s: %s, %s, %s"):format(self.name, text.count(#self.image.layers, "layer"), self.image.platform, self.image.digest)
+  local count = #self.image.layers
+  return ("reference %s: %s, %s, %s"):format(M.label(self), self.layer and "of " .. count or text.count(count, "layer"), self.image.platform,
+    self.image.digest)
 end
 
 ---@param name string # the reference as it was given
 ---@param image banger.image
 ---@param progress fun(): banger.progress # to be closed; for what fetches layers
 ---@param make fun(shown: banger.progress): banger.tree # puts the layers there; called once, when they are needed
+---@param layer? integer # where that is what only this layer brings
 ---@return banger.inspect.handle
 ---@example
 ---```lua
 ---local handle <close> = handles.new(ref, image, new_progress, function(shown) return inspect.flatten(image, shown) end)
 ---```
-function M.new(name, image, progress, make)
-  local handle = setmetatable({ name = name, image = image }, META)
+function M.new(name, image, progress, make, layer)
+  local handle = setmetatable({ name = name, image = image, layer = layer }, META)
   private[handle] = { progress = progress, make = make }
   return handle
 end

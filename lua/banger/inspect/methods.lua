@@ -29,6 +29,13 @@ local function path_and_options(path, options)
   return path, options
 end
 
+-- What is about a whole reference, and would be taken for that of one layer.
+local function check_whole(tree, name)
+  if handles.is(tree) and tree.layer then
+    banger.error("usage", ("%s: %s is about all layers; banger.inspect without layer has it"):format(handles.label(tree), name))
+  end
+end
+
 local LS = { long = "boolean", recursive = "boolean", directory = "boolean", human_readable = "boolean", numeric = "boolean" }
 
 ---List what is in a directory, sorted; or what one file is.
@@ -197,6 +204,7 @@ function Tree:diff(other, options)
   elseif not methods.is_tree(other) then
     banger.error("usage", ("diff: the other must be an image, a rootfs, a reference or a name of one, not a %s"):format(type(other)))
   end
+  methods.check_open(other)
   return compare(self, other, options)
 end
 
@@ -235,9 +243,10 @@ end
 ---banger.open("out.ext4"):inspect().superblock.label
 ---banger.inspect("nginx"):inspect().config.config.Cmd
 ---```
----Raises `not_found`, `digest`, `layer`, `network`, `ext4`, `io`.
+---Raises `usage` for one layer; `not_found`, `digest`, `layer`, `network`, `ext4`, `io`.
 function Tree:inspect()
   local found = summary.of(self)
+  check_whole(self, "inspect")
   return result.new(found, function(out)
     summary.write(found, out)
   end)
@@ -254,10 +263,11 @@ local LAYERS = { files = "boolean", worst = "integer" }
 ---local found = banger.inspect("nginx"):layers()
 ---print(found.efficiency, found.wasted[1].path)
 ---```
----Raises `usage` for an image and a rootfs, which have no layers; `digest`, `layer`, `network`.
+---Raises `usage` for an image and a rootfs, which have no layers, and for one layer; `digest`, `layer`, `network`.
 function Tree:layers(options)
   options = arguments.options("layers", options, LAYERS)
   local analysis = layers.of(self, options)
+  check_whole(self, "layers")
   return result.new(analysis, function(out)
     layers.write(analysis, options, out)
   end)
@@ -273,10 +283,11 @@ local REPORT = { title = "string", no_image_recipes = "boolean" }
 ---```lua
 ---banger.inspect("nginx"):report "nginx.html"
 ---```
----Raises `usage` (something else is there; a rootfs), `not_found`, `io`; what reading the image does.
+---Raises `usage` (something else is there; a rootfs; one layer), `not_found`, `io`; what reading the image does.
 function Tree:report(output, options)
   options = arguments.options("report", options, REPORT)
   -- Much of the program, which nothing else here needs.
+  check_whole(self, "report")
   local report = require "banger.inspect.report"
   local page = report.write(self, arguments.text("report", "output", output), options)
   return result.new(page, function(out)
