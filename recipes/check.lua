@@ -7,6 +7,7 @@ local argparse = require "argparse"
 local check = require "banger.check"
 local cli = require "banger.cli"
 local count = require("banger.text").count
+local inspect = require "banger.inspect"
 local json = require "banger.json"
 
 local function percent(text)
@@ -37,6 +38,7 @@ cli.exits(parser, {
   { "1", "a finding is an error; or what is there is no image, or the command line is wrong, as stderr says" },
 })
 local options = cli.parse(parser, { ... })
+inspect.check_file(options.image, "checked")
 local result = check.image(options.image, { init = options.init, free = options.free, fsck = not options.no_fsck })
 
 ---@class banger.check.json # what --json prints

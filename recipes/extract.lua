@@ -9,10 +9,17 @@ local inspect = require "banger.inspect"
 local json = require "banger.json"
 local text = require "banger.inspect.text"
 
+local function destination(name)
+  if name == "-" then
+    return nil, "files cannot go to stdout: name one (./- is one of that name); cat prints a file"
+  end
+  return name
+end
+
 local parser = argparse("banger-lua extract", "Put a file of an image, or a directory with all below it, on this machine.")
 inspect.target(parser)
 parser:argument("path", "What to extract; a link itself, unless it ends in a slash.")
-parser:argument("dest", "The name it gets, or a directory that is there.")
+parser:argument("dest", "The name it gets, or a directory that is there."):convert(destination)
 parser:flag("--force", "Replace a file or a link that is there; a directory, a device, a pipe or a socket never is.")
 parser:flag("--owner", "Keep owners too, set-id bits, file capabilities and devices, which needs root; else all is yours.")
 inspect.options(parser)

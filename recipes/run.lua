@@ -10,6 +10,7 @@ local cloud_hypervisor = require "banger.machine.cloud_hypervisor"
 local console = require "banger.machine.console"
 local firecracker = require "banger.machine.firecracker"
 local images = require "banger.machine.image"
+local inspect = require "banger.inspect"
 local initramfs = require "banger.machine.initramfs"
 local json = require "banger.json"
 local kernels = require "banger.machine.kernel"
@@ -72,6 +73,7 @@ local monitor, note = options.print_cmdline or "qemu", cli.note
 -- 1. Find out what the image is, and what boots it.
 local facts
 do
+  inspect.check_file(options.image, "booted")
   local image <close> = banger.open(options.image)
   facts = images.facts(image, options.image)
 end

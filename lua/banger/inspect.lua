@@ -5,6 +5,7 @@ local banger = require "banger"
 local cli = require "banger.cli"
 local handles = require "banger.inspect.handle"
 local layer_view = require "banger.inspect.layer_view"
+local platform = require "banger.platform"
 local progress = require "banger.progress"
 local source = require "banger.source"
 local text = require "banger.inspect.text"
@@ -54,6 +55,21 @@ function M.kind(target)
     banger.error("not_found", ("%s: no such file"):format(target))
   end
   return "reference"
+end
+
+---Refuse a reference where only a file of ext4 will do. What a file is, opening it tells.
+---@param target string
+---@param done string # what is done with it: "checked"
+---@example
+---```lua
+---inspect.check_file("oci:app:1", "booted")  -- raises
+---```
+---Raises `usage`.
+function M.check_file(target, done)
+  local ok, kind = pcall(M.kind, target)
+  if ok and kind == "reference" then
+    banger.error("usage", ("%s is no file; only an ext4 image can be %s, and pull makes one"):format(target, done))
+  end
 end
 
 local function is_dir(path)
@@ -169,6 +185,9 @@ end
 ---Raises what `banger.open`, `source.resolve` and `banger.flatten_layer` do.
 function M.open(target, options)
   options = options or {}
+  if options.platform then
+    cli.check(platform.parse(options.platform)) -- an image has no other, but a wrong word is one
+  end
   if M.kind(target) == "reference" then
     return open_reference(target, options)
   elseif options.layer then

@@ -569,12 +569,13 @@ banger-lua: %s: 4 B in 4 files, 2 directories, 4 links
     fails(1, dir .. "/su is a directory that is there; remove it, or give another name", "extract", "--force", image, "/bin/su", dir)
     fails(1, dir .. "/f is there, and is no directory; remove it, or give another name", "extract", "--force", image, "/bin", dir .. "/f")
     fails(1, dir .. " is there; name a directory that is to be made", "extract", image, "/", dir)
-    fails(2, dir .. "/none/: no such directory", "extract", image, "/bin/su", dir .. "/none/")
-    fails(2, ("cannot write output %s/none/x: No such file or directory"):format(dir),
+    fails(1, dir .. "/none/: no such directory", "extract", image, "/bin/su", dir .. "/none/")
+    fails(1, ("cannot write output %s/none/x: No such file or directory"):format(dir),
       "extract", image, "/bin", dir .. "/none/x")
     fails(2, "/none: not in " .. image, "extract", image, "/none", dir .. "/x")
     assert.equal("mine", sh.read_file(dir .. "/f"))
     assert.equal("f\nlink\nsu\n", sh.check("ls -A " .. dir))
+    fails(1, "files cannot go to stdout: name one (./- is one of that name); cat prints a file (see --help)", "extract", image, "/bin/su", "-")
     assert.equal("", out("extract", "-q", "--force", image, "/etc/passwd", dir .. "/f"))
     assert.equal("", out("extract", "-q", "--force", image, "/etc/passwd", dir .. "/link"))
     assert.same({ PASSWD, "regular file\n" }, { sh.read_file(dir .. "/f"), sh.check("stat -c %F " .. dir .. "/link") })

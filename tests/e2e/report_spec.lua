@@ -144,7 +144,7 @@ describe("what is written", function()
     for _, case in ipairs {
       { image, ("%s is there and is no page of HTML: name another file, or remove it"):format(image) },
       { dir, ("%s is a directory: name a file in it"):format(dir) },
-      { dir .. "/a/b.html", ("%s/a/b.html: there is no directory %s/a"):format(dir, dir) },
+      { dir .. "/a/b.html", ("cannot write output %s/a/b.html: No such file or directory"):format(dir) },
     } do
       local refused = run { "report", image, "-o", case[1] }
       assert.equal("banger-lua: " .. case[2] .. "\n", refused.err)

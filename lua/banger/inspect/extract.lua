@@ -231,7 +231,8 @@ local function make_place(path)
   elseif not banger.is_error(made) or made.code == "interrupted" then
     error(made, 0)
   end
-  banger.error(made.code, ("cannot write output %s: %s"):format(path, made.message:match ": ([^:]*)$" or made.message))
+  local code = made.code == "not_found" and "usage" or made.code -- as where an image is written
+  banger.error(code, ("cannot write output %s: %s"):format(path, made.message:match ": ([^:]*)$" or made.message))
 end
 
 local function base_of(path)
@@ -246,7 +247,7 @@ local function name_for(top, dest)
   elseif top.path == "/" then
     banger.error("usage", ("%s is there; name a directory that is to be made"):format(dest))
   elseif not found then
-    banger.error("not_found", ("%s: no such directory"):format(dest))
+    banger.error("usage", ("%s: no such directory"):format(dest))
   end
   return (dest:gsub("/*$", "")) .. "/" .. base_of(top.path)
 end

@@ -74,7 +74,7 @@ end
 ---```lua
 ---report.check_output "report.html"
 ---```
----Raises `usage`, `not_found`.
+---Raises `usage`.
 function M.check_output(path)
   local there, dir = banger.host.stat(path), path:match "^(.+)/[^/]*$" or path:find "^/" and "/" or "."
   if there and there.type == "dir" then
@@ -82,7 +82,7 @@ function M.check_output(path)
   elseif there and there.type == "file" and not begins_as_page(path) then
     banger.error("usage", ("%s is there and is no page of HTML: name another file, or remove it"):format(path))
   elseif not there and not banger.host.stat(dir) then
-    banger.error("not_found", ("%s: there is no directory %s"):format(path, dir))
+    banger.error("usage", ("cannot write output %s: No such file or directory"):format(path))
   end
 end
 
