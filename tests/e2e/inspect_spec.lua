@@ -503,6 +503,7 @@ banger-lua: %s: 4 B in 4 files, 2 directories, 4 links
     assert.same({ { path = "/d/null", type = "char", why = why }, { path = "/d/zero", type = "char", why = why } }, all.skipped)
     assert.same({ 4, 4, 2, 2, 3 }, { all.files, all.bytes, all.directories, all.symlinks + 1, all.hardlinks })
     fails(1, "/d/null: a character device, which has no content", "extract", path, "/d/null", scratch:fresh())
+    fails(1, "/d/null: a character device, which has no content", "cat", path, "/d/null")
   end)
 
   it("keeps all of it for root who asks for that", function()
@@ -574,8 +575,8 @@ banger-lua: %s: 4 B in 4 files, 2 directories, 4 links
       "extract", image, "/bin", dir .. "/none/x")
     fails(2, "/none: not in " .. image, "extract", image, "/none", dir .. "/x")
     assert.equal("mine", sh.read_file(dir .. "/f"))
-    assert.equal("f\nlink\nsu\n", sh.check("ls -A " .. dir))
     fails(1, "files cannot go to stdout: name one (./- is one of that name); cat prints a file (see --help)", "extract", image, "/bin/su", "-")
+    assert.equal("f\nlink\nsu\n", sh.check("ls -A " .. dir))
     assert.equal("", out("extract", "-q", "--force", image, "/etc/passwd", dir .. "/f"))
     assert.equal("", out("extract", "-q", "--force", image, "/etc/passwd", dir .. "/link"))
     assert.same({ PASSWD, "regular file\n" }, { sh.read_file(dir .. "/f"), sh.check("stat -c %F " .. dir .. "/link") })

@@ -60,6 +60,19 @@ function M.options(method, given, known)
   return given
 end
 
+---What messages call an option that is a flag: as it is typed, or as a script writes it.
+---@param options { in_script?: boolean } # of the call
+---@param name string
+---@return string
+---@example
+---```lua
+---arguments.flag({}, "force")                      --> "--force"
+---arguments.flag({ in_script = true }, "force")    --> "{ force = true }"
+---```
+function M.flag(options, name)
+  return (options.in_script and "{ %s = true }" or "--%s"):format(name)
+end
+
 ---A text, such as a path; nil where a default is given.
 ---@param method string
 ---@param what string # it is

@@ -1,5 +1,6 @@
 ---Editing a file inside a finished image or a rootfs: by a function, or with the user's editor
 ---on a copy.
+local arguments = require "banger.inspect.arguments"
 local banger = require "banger"
 local inspect = require "banger.inspect"
 local output = require "banger.output"
@@ -15,6 +16,7 @@ local TRIES = 20 -- of a change, while others change the same image
 ---@field editor? string # a shell command, such as "vi" or "code --wait"; default $VISUAL, $EDITOR or vi
 ---@field change? fun(content: string): string # instead of an editor: what becomes of the content
 ---@field create? boolean # make the file where it is missing
+---@field in_script? boolean # messages name options as scripts do
 
 ---@class banger.inspect.edited
 ---@field path string # without links
@@ -34,7 +36,7 @@ local function look_at(tree, path, options)
     if tree:stat(path) then
       banger.error("not_found", ("%s: a link that leads nowhere in %s"):format(path, name))
     elseif not options.create then
-      banger.error("not_found", ("%s: not in %s; --create makes it"):format(path, name))
+      banger.error("not_found", ("%s: not in %s; %s makes it"):format(path, name, arguments.flag(options, "create")))
     end
     return nil
   elseif st.type ~= "file" then

@@ -1,6 +1,7 @@
 ---Files of an image, put on this machine: into a new directory of this user's alone, which
 ---gets its name when all is in it. So no link of the image is ever followed, and what is
 ---there appears whole or not at all.
+local arguments = require "banger.inspect.arguments"
 local banger = require "banger"
 local output = require "banger.output"
 local size_text = require "banger.size"
@@ -14,12 +15,19 @@ local CHUNK = 1 << 20
 local PATH_MAX = 4096 -- Linux's
 local HOLE = ("\0"):rep(4096)
 local SET_ID, ALL_MODES = tonumber("6000", 8), tonumber("7777", 8)
-local TYPE_NAMES = { char = "character device", block = "block device", fifo = "pipe", socket = "socket" }
-local ROOT_ONLY = "--owner keeps it, as root"
+
+---What files are called that have no content.
+M.TYPE_NAMES = { char = "character device", block = "block device", fifo = "pipe", socket = "socket" }
+local TYPE_NAMES = M.TYPE_NAMES
+
+local function root_only(options)
+  return arguments.flag(options, "owner") .. " keeps it, as root"
+end
 
 ---@class banger.inspect.extract_options
 ---@field force? boolean # replace a file or a link that is there, nothing else
 ---@field owner? boolean # owners too, and what only root may have: set-id bits, file capabilities, device nodes
+---@field in_script? boolean # messages name options as scripts do
 
 ---@class banger.inspect.extracted
 ---@field path string # where it is now
@@ -99,7 +107,7 @@ function Extractor:set_owner(st, path)
   if self.options.owner then
     local ok, problem = pcall(host.set_attributes, path, { uid = st.uid, gid = st.gid })
     if not ok and banger.is_error(problem) and problem.message:find "^set the owner of " then
-      banger.error("io", "owners can be set by root only; leave out --owner")
+      banger.error("io", "owners can be set by root only; leave out " .. arguments.flag(self.options, "owner"))
     end
     return ok or error(problem, 0)
   end
@@ -121,7 +129,7 @@ end
 
 function Extractor:set_xattrs(st, path)
   for _, name in ipairs(sorted(st.xattrs)) do
-    local kept, why = false, ROOT_ONLY
+    local kept, why = false, root_only(self.options)
     if self.options.owner or is_harmless(name) then
       kept, why = host.set_xattr(path, name, st.xattrs[name])
     end
@@ -151,7 +159,7 @@ function Extractor:put_node(st, path)
   if st.type == "fifo" or self.options.owner and st.type ~= "socket" then
     made, why = host.make_node(path, st.type, st.major, st.minor)
   elseif st.type ~= "socket" then
-    why = ROOT_ONLY
+    why = root_only(self.options)
   end
   if not made then
     table.insert(self.result.skipped, { path = st.path, type = st.type, why = why })
@@ -263,7 +271,7 @@ local function check_free(path, top, options)
   elseif top.type == "dir" then
     banger.error("usage", ("%s is there, and is no directory; remove it, or give another name"):format(path))
   elseif not options.force then
-    banger.error("usage", ("%s is there; --force replaces it"):format(path))
+    banger.error("usage", ("%s is there; %s replaces it"):format(path, arguments.flag(options, "force")))
   end
 end
 
@@ -277,7 +285,7 @@ local function publish(from, to, top, options)
     return
   end
   if not host.place(from, to) then
-    banger.error("usage", ("%s is there by now; --force replaces it"):format(to))
+    banger.error("usage", ("%s is there by now; %s replaces it"):format(to, arguments.flag(options, "force")))
   end
 end
 
@@ -371,12 +379,13 @@ end
 
 ---What could not be kept, in a few lines for people.
 ---@param result banger.inspect.extracted
+---@param options? banger.inspect.extract_options # it was extracted with
 ---@return string[]
 ---@example
 ---```lua
 ---for _, line in ipairs(extract.losses(result)) do cli.note("%s", line) end
 ---```
-function M.losses(result)
+function M.losses(result, options)
   local lines, lost = {}, result.lost
   local function say(form, ...)
     lines[#lines + 1] = form:format(...)
@@ -388,10 +397,10 @@ function M.losses(result)
     say("not kept: %s of %s (%s)", group.name, name_some(group.items, path_of), group.why)
   end
   if #lost.modes > 0 then
-    say("not kept: the mode %s (%s)", name_some(lost.modes, mode_name), ROOT_ONLY)
+    say("not kept: the mode %s (%s)", name_some(lost.modes, mode_name), root_only(options or {}))
   end
   if #lost.owners > 0 then
-    say("not kept: the owner %s (%s)", name_some(lost.owners, owner_name), ROOT_ONLY)
+    say("not kept: the owner %s (%s)", name_some(lost.owners, owner_name), root_only(options or {}))
   end
   return lines
 end

@@ -225,9 +225,10 @@ function Tree:extract(path, dest, options)
   options = arguments.options("extract", options, EXTRACT)
   dest = arguments.text("extract", "destination", dest)
   local top = inspect.stat(self, arguments.text("extract", "path", path), path:find "/$" ~= nil)
+  options = { force = options.force, owner = options.owner, in_script = true }
   local extracted = extract.extract(self, top, dest, options)
   return result.new(extracted, function(out)
-    for _, line in ipairs(extract.losses(extracted)) do
+    for _, line in ipairs(extract.losses(extracted, options)) do
       out(line, "\n")
     end
     out(extract.summary(extracted), "\n")
@@ -245,8 +246,8 @@ end
 ---```
 ---Raises `usage` for one layer; `not_found`, `digest`, `layer`, `network`, `ext4`, `io`.
 function Tree:inspect()
-  local found = summary.of(self)
   check_whole(self, "inspect")
+  local found = summary.of(self)
   return result.new(found, function(out)
     summary.write(found, out)
   end)
@@ -266,8 +267,8 @@ local LAYERS = { files = "boolean", worst = "integer" }
 ---Raises `usage` for an image and a rootfs, which have no layers, and for one layer; `digest`, `layer`, `network`.
 function Tree:layers(options)
   options = arguments.options("layers", options, LAYERS)
-  local analysis = layers.of(self, options)
   check_whole(self, "layers")
+  local analysis = layers.of(self, options)
   return result.new(analysis, function(out)
     layers.write(analysis, options, out)
   end)
@@ -286,8 +287,8 @@ local REPORT = { title = "string", no_image_recipes = "boolean" }
 ---Raises `usage` (something else is there; a rootfs; one layer), `not_found`, `io`; what reading the image does.
 function Tree:report(output, options)
   options = arguments.options("report", options, REPORT)
-  -- Much of the program, which nothing else here needs.
   check_whole(self, "report")
+  -- Much of the program, which nothing else here needs.
   local report = require "banger.inspect.report"
   local page = report.write(self, arguments.text("report", "output", output), options)
   return result.new(page, function(out)
@@ -319,6 +320,7 @@ function Tree:edit(path, how, options)
   end
   local edited = edit.edit(self.path and self:path() or self, arguments.text("edit", "path", path), {
     create = options.create, change = type(how) == "function" and how or nil, editor = type(how) == "string" and how or nil,
+    in_script = true,
   })
   if self.path then
     self:refresh()
