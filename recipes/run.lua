@@ -54,7 +54,9 @@ parser:option("--print-cmdline", "Boot nothing, print what would: a command line
 parser:option("--initrd-out", "Write the initramfs that was made on the fly into a file."):argname "FILE"
 parser:option("--tap", "With --print-cmdline: the network device of firecracker and cloud-hypervisor."):argname "DEVICE"
 parser:epilog("Arguments after -- are for QEMU. When run is told to end (SIGTERM, SIGINT, --timeout), the machine is told to stop, "
-  .. "and cut off ten seconds later, or at a second signal.")
+  .. "and cut off ten seconds later, or at a second signal. A kernel can be had without root: `make kernel` in banger-lua's sources unpacks "
+  .. "the distribution's; or, by hand: apt-get download linux-image-VERSION (Ubuntu: linux-modules-VERSION too; apt-cache search linux-image "
+  .. "names them), dpkg-deb -x FILE.deb DIR, depmod -b DIR VERSION, then --kernel DIR/boot/vmlinuz-VERSION.")
 cli.exits(parser, {
   { "N", "what the image's program ended with; 128 and the number of the signal that killed it" },
   { "5", "the kernel is not for the image's architecture, or there is no machine for it" },

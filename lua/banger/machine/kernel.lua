@@ -217,10 +217,8 @@ local function installed(root)
   return paths
 end
 
--- The names of the packages, as Debian and Ubuntu have them.
-local ADVICE = "give one with --kernel. To get one without root: apt-get download linux-image-VERSION "
-  .. "(Ubuntu: linux-modules-VERSION too; apt-cache search linux-image names them), dpkg-deb -x FILE.deb DIR, "
-  .. "depmod -b DIR VERSION, then --kernel DIR/boot/vmlinuz-VERSION"
+-- The manual page of run tells how to do without make.
+local ADVICE = "give one with --kernel or $BANGER_KERNEL (`make kernel` in banger-lua's sources unpacks one without root)"
 
 ---The newest kernel that this machine has for an architecture, of those that have
 ---their modules if any has.
