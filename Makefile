@@ -139,7 +139,8 @@ deps-test: deps
 # Where there is none that run can read.
 kernel:
 	@tests/boot/fetch-kernel.sh $(B)/cache/kernel
-	@[ -e $(B)/cache/kernel/kernel ] && echo 'export BANGER_KERNEL=$(abspath $(B))/cache/kernel/kernel'
+	@[ -e $(B)/cache/kernel/kernel ] || { echo 'no kernel was unpacked; run takes one of yours with --kernel FILE' >&2; exit 1; }
+	@echo 'export BANGER_KERNEL=$(abspath $(B))/cache/kernel/kernel'
 
 # ---- tests ---------------------------------------------------------------------
 # tests/c/test_X.c is a program of its own, linked with what it uses of the rooms.
