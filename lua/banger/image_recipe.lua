@@ -2,6 +2,7 @@
 ---in image_recipe/schema.lua; recipes/README.md is their manual.
 local applied = require "banger.image_recipe.applied"
 local banger = require "banger"
+local changes = require "banger.image_recipe.changes"
 local core = require "banger.core"
 local entries = require "banger.image_recipe.entries"
 local files = require "banger.image_recipe.files"
@@ -20,6 +21,8 @@ local MAX_TEXT = 1024 * 1024
 
 ---@class banger.image_recipes
 ---@field list banger.image_recipe[] # in the order in which they apply; of two that say the same the later counts
+---@field package changed banger.guest_entry[] # by hooks, and not in the plan yet
+---@field package told? fun(list: banger.guest_entry[])
 local Recipes = {}
 Recipes.__index = Recipes
 
@@ -207,7 +210,7 @@ function M.load(text, options)
     loader:add(find(name), {})
   end
   loader:check_variables()
-  return setmetatable({ list = loader.list }, Recipes)
+  return setmetatable({ list = loader.list, changed = {} }, Recipes)
 end
 
 ---Load one recipe, to look at it.
@@ -358,15 +361,46 @@ function Recipes:names()
   return names
 end
 
+local function append(list, more)
+  table.move(more, 1, #more, #list + 1, list)
+end
+
+local OF_ROOTFS = { after_flatten = true, before_mkext4 = true }
+
+-- What a recipe's hook changes by itself is remembered.
+local function call_hook(recipes, recipe, hook, rootfs, ...)
+  local arguments = table.pack(...)
+  append(recipes.changed, changes.of(rootfs, { item = hook, by = recipe.name }, function()
+    sandbox.call(recipe, recipe.values[hook], table.unpack(arguments, 1, arguments.n))
+  end))
+end
+
 ---Call a hook of every recipe that has it.
 ---@param hook string
 ---@param ... any
 function Recipes:call(hook, ...)
   for _, recipe in ipairs(self.list) do
     if recipe.values[hook] then
-      sandbox.call(recipe, recipe.values[hook], ...)
+      call_hook(self, recipe, hook, OF_ROOTFS[hook] and (...) or nil, ...)
     end
   end
+  if self.told and #self.changed > 0 then
+    self.told(self:take_changes())
+  end
+end
+
+---What hooks have changed by themselves since this was asked last: entries without bytes.
+---@return banger.guest_entry[]
+function Recipes:take_changes()
+  local list = self.changed
+  self.changed = {}
+  return list
+end
+
+---Have what hooks change by themselves from now on told, after each of them.
+---@param act fun(list: banger.guest_entry[])
+function Recipes:tell_changes(act)
+  self.told = act
 end
 
 ---Whether any recipe says something of a key.
@@ -379,10 +413,6 @@ function Recipes:has(key)
     end
   end
   return false
-end
-
-local function append(list, more)
-  table.move(more, 1, #more, #list + 1, list)
 end
 
 -- What cannot be put in names the recipe's line.
@@ -475,7 +505,7 @@ end
 local function change_plan(recipes, rootfs, build, done)
   for _, recipe in ipairs(recipes.list) do
     if recipe.values.after_plan then
-      sandbox.call(recipe, recipe.values.after_plan, build.guest, rootfs, build)
+      call_hook(recipes, recipe, "after_plan", rootfs, build.guest, rootfs, build)
       local message = entries.complete(build.guest.entries, recipe.name) or done:check(build.guest.entries)
       if message then
         sandbox.fail(recipe, "after_plan", {}, message)

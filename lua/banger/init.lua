@@ -1,5 +1,6 @@
 ---banger-lua's API: `local banger = require "banger"`. The primitives are in C and
 ---documented in meta/core.lua; what is here is on top of them.
+local changes = require "banger.image_recipe.changes"
 local core = require "banger.core"
 local methods = require "banger.methods"
 local size = require "banger.size"
@@ -52,7 +53,9 @@ function M.inject(where, entries, options)
   for i, entry in ipairs(entries) do
     copies[i] = plain(entry)
   end
-  return core.inject(where, copies, options)
+  local result = core.inject(where, copies, options)
+  changes.tell(where, entries)
+  return result
 end
 
 local function parse_size(options, name)

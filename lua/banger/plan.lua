@@ -87,6 +87,20 @@ function M.add_record(build)
   return entries
 end
 
+-- What hooks have changed by themselves goes before the record, which is written anew if
+-- there is one.
+local function add_changes(build, rootfs, list)
+  local all, kept = build.guest.entries, {}
+  for _, entry in ipairs(all) do
+    kept[#kept + 1] = entry.item ~= "record" and entry or nil
+  end
+  local has_record = #kept < #all
+  build.guest.entries = table.move(list, 1, #list, #kept + 1, kept)
+  if has_record then
+    banger.inject(rootfs, M.add_record(build))
+  end
+end
+
 ---Put into a tree what a machine needs and a container does not, and what image recipes say.
 ---Their hooks of before and after that are called, and from then on they may say no more.
 ---@param build banger.build_plan # gets its settings anew, for hooks may have said more, and its guest
@@ -105,10 +119,17 @@ function M.make(build, rootfs, options)
   build.settings = adjust and adjust(settings) or settings
   build.recipes:close()
   build.guest = { entries = {}, warnings = {}, cmdline = build.settings.cmdline }
-  if not (options and options.nothing) then
+  local nothing = options and options.nothing
+  if not nothing then
     build.recipes:apply(rootfs, build)
+  end
+  add_changes(build, rootfs, build.recipes:take_changes())
+  if not nothing then
     banger.inject(rootfs, M.add_record(build))
   end
+  build.recipes:tell_changes(function(list)
+    add_changes(build, rootfs, list)
+  end)
 end
 
 local function describe_variables(recipes)

@@ -556,6 +556,52 @@ describe("hooks", function()
     assert.is_nil(record:find("app.conf", 1, true))
   end)
 
+  local CHANGED = [[
+      local other = banger.rootfs { near = "out/y" }
+      function after_flatten(rootfs)
+        rootfs:edit("/etc/hostname", function() return "edited\n" end)
+        banger.inject(other, { { path = "/elsewhere", content = "x" } })
+        other:close()
+      end
+      function after_plan(plan, rootfs)
+        for _, entry in ipairs(plan.entries) do assert(entry.path ~= "/etc/hostname") end
+        banger.inject(rootfs, { { path = "/link", target = "etc", why = "is wanted" } })
+      end
+      function before_mkext4(rootfs)
+        assert(rootfs:exists "/.banger/build.json" == (label ~= "none"))
+        banger.inject(rootfs, { { path = "/etc/app.conf", type = "remove" } })
+      end
+      function after_mkext4(path)
+        banger.inject(path, { { path = "/late", content = "x" } })
+      end
+    ]]
+
+  it("have what they change at once in the plan and the record, but for what is done to the finished image", function()
+    write { ["r.lua"] = CHANGED }
+    local text = good "--dry-run --recipe r.lua oci:layout out/x"
+    assert.is_truthy(text:find("\n  file     0644 0:0      /etc/hostname  (after_flatten, by r: changed by the hook)\n"
+      .. "  symlink  - 0:0         /link -> etc  (after_plan, by r: is wanted)\n"
+      .. "  remove                 /etc/app.conf  (before_mkext4, by r: changed by the hook)\n"
+      .. "  file     0644 0:0      /.banger/build.json  (record: tells what was added)\n", 1, true), text)
+    assert.is_true(files "")
+
+    good "-q --recipe r.lua oci:layout out/x"
+    local made = tree()
+    assert.same({ "edited\n", "etc", nil, "x" }, { made["etc/hostname"].content, made["link"].target, made["etc/app.conf"], made["late"].content })
+    local record = made[".banger/build.json"].content
+    assert.is_truthy(record:find('{"by":"r","item":"after_flatten","path":"/etc/hostname","type":"file","why":"changed by the hook"},'
+      .. '{"by":"r","item":"after_plan","path":"/link","type":"symlink","why":"is wanted"},'
+      .. '{"by":"r","item":"before_mkext4","path":"/etc/app.conf","type":"remove","why":"changed by the hook"}]', 1, true), record)
+    assert.same({}, { record:find("elsewhere", 1, true), record:find("/late", 1, true) })
+  end)
+
+  it("bring no record back that is switched off", function()
+    write { ["r.lua"] = "label = 'none'\n" .. CHANGED }
+    local text = good "--dry-run --without record --recipe r.lua oci:layout out/x"
+    assert.matches("/etc/app%.conf  %(before_mkext4, by r: changed by the hook%)\n$", text)
+    assert.is_nil(text:find("build.json", 1, true))
+  end)
+
   it("may say what counts after them, till the plan is made; the command line counts more", function()
     write { ["r.lua"] = [[
       function after_resolve(build) size = "96M" label = "hook" environment.A = #build.image.layers end

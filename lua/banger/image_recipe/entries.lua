@@ -33,8 +33,10 @@ local function check(at, entry)
   end
 end
 
--- What `inject` would take it for.
-local function type_of(entry)
+---What `inject` would take it for.
+---@param entry banger.entry
+---@return string?
+function M.type_of(entry)
   return entry.type or entry.target and "symlink" or (entry.content or entry.source) and "file" or nil
 end
 
@@ -68,7 +70,7 @@ function M.complete(entries, by)
     if message then
       return message
     end
-    entry.type = type_of(entry)
+    entry.type = M.type_of(entry)
     if not entry.item then
       entry.item, entry.by, entry.why = "after_plan", by, entry.why or "asked for"
     end
