@@ -23,7 +23,7 @@ local text = require "banger.text"
 
 -- The exit codes that are not the guest's: as timeout, container engines and shells have them.
 local TIMED_OUT, NOT_RUN, CUT_OFF = 124, 125, 130
-local SIGNALLED = 128 -- and the number of the signal
+local SIGNALLED, SIGINT = 128, 2 -- and the number of the signal; the one that is meant where none is named
 local STOP_SECONDS = 10 -- as container engines have it
 
 local parser = argparse("banger-lua run", "Boot an ext4 image in a virtual machine; its exit code is that of the image's program.")
@@ -144,7 +144,7 @@ end
 local ending = console.ending(stopped and "" or result.tail)
 local ended, code, words = "off", 0, nil
 if stopped then
-  ended, code = "stopped", SIGNALLED + stopped.signal
+  ended, code = "stopped", SIGNALLED + (stopped.signal or SIGINT)
 elseif result.timed_out then
   ended, code, words = "timeout", TIMED_OUT, ("was ended after %s (--timeout)"):format(text.count(options.timeout, "second"))
 elseif machine.console == "tty" and ending.cut_off then
