@@ -235,6 +235,14 @@ local function find_image(ref, text, want, options)
   return image
 end
 
+local function is_ext4(path)
+  local ok, image = pcall(core.open, path)
+  if ok then
+    image:close()
+  end
+  return ok
+end
+
 -- What a file of this machine that was named as it is should have been called. Where the
 -- name could be an image's, only a file's that ends as files do is meant so.
 local function file_hint(text, certain)
@@ -243,6 +251,8 @@ local function file_hint(text, certain)
     return nil
   elseif found.type == "dir" then
     return ("%s is a directory; a layout is named oci:%s"):format(text, text)
+  elseif found.type == "file" and is_ext4(text) then
+    return ("%s is an ext4 image; what one is made of is a reference, such as debian:12"):format(text)
   end
   return ("%s is a file; an archive is named oci-archive:%s or docker-archive:%s"):format(text, text, text)
 end

@@ -512,7 +512,7 @@ local WRONG = {
   { "pull --offline --pull always oci:layout:app x.ext4", 1, "--offline and --pull always exclude each other" },
   { "pull --cache-dir a --no-cache oci:layout:app x.ext4", 1, "option '--no-cache' can not be used together with option '--cache-dir' (see --help)" },
   { "pull oci:layout:nope x.ext4", 2, "the layout layout has no image 'nope'; the tags are: app" },
-  { "pull a.ext4 x.ext4", 1, "a.ext4 is a file; an archive is named oci-archive:a.ext4 or docker-archive:a.ext4" },
+  { "pull a.ext4 x.ext4", 1, "a.ext4 is an ext4 image; what one is made of is a reference, such as debian:12" },
   { "pull ./text x.ext4", 1, "./text is a file; an archive is named oci-archive:./text or docker-archive:./text" },
   { "pull ./layout x.ext4", 1, "./layout is a directory; a layout is named oci:./layout" },
   { "pull --offline text x.ext4", 2, "docker.io/library/text:latest: the image is not in the cache, and --offline (--pull never) fetches nothing" },
