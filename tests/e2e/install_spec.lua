@@ -86,7 +86,7 @@ describe("make install", function()
   end)
 
   it_installs("has what editors and luacheck read", function()
-    sh.write_file(scratch:path "w/.luacheckrc", ('stds.banger_recipe = dofile %q\nstd = "lua54+banger_recipe"\n'):format(
+    sh.write_file(scratch:mkdir "w" .. "/.luacheckrc", ('stds.banger_recipe = dofile %q\nstd = "lua54+banger_recipe"\n'):format(
       root .. "/usr/share/banger-lua/lua/banger/meta/luacheck.lua"))
     sh.write_file(scratch:path "w/web.lua", 'hostname = "web"\nhostnme = 1\n')
     if sh.has "luacheck" then

@@ -75,7 +75,6 @@ describe("a wrong command line", function()
   end
   refused("with a free space that is no size", "--free=much " .. ref .. " OUT/x.ext4", USAGE, "--free", "much")
   refused("with size and free at once", "--size 1G --free 1G " .. ref .. " OUT/x.ext4", USAGE, "--free")
-  refused("with json and quiet at once", "--json -q " .. ref .. " OUT/x.ext4", USAGE, "--json")
   refused("with a label of 17 bytes", "--label 12345678901234567 " .. ref .. " OUT/x.ext4", USAGE, "label")
   refused("with a platform that is none", "--platform amiga/// " .. ref .. " OUT/x.ext4", USAGE, "amiga")
   refused("with a way with paths that is none", "--paths loose " .. ref .. " OUT/x.ext4", USAGE, "--paths", "clamp")

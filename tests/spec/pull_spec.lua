@@ -43,7 +43,6 @@ describe("pull refuses", function()
   refused("--free min oci:layout out/x", 1,
     "--free: 'min' is no size: bytes, or a number with K, M, G or T (powers of 1024) expected (see --help)")
   refused("--size 4G --free 1M oci:layout out/x", 1, "option '--free' can not be used together with option '--size' (see --help)")
-  refused("--json -q oci:layout out/x", 1, "option '-q' can not be used together with option '--json' (see --help)")
   refused("--label 12345678901234567 oci:layout out/x", 1, "--label: '12345678901234567' has 17 bytes; at most 16 fit (see --help)")
   refused("--progress loud oci:layout out/x", 1,
     "argument for option '--progress' must be one of 'auto', 'tty', 'plain', 'none' (see --help)")
