@@ -15,7 +15,7 @@ local disk, socket, log = scratch:path "guest.ext4", scratch:path "agent", "buil
 local exec = ("%s exec --wait 30 unix:%s"):format(banger, socket)
 local machine
 
-local reason = need.all(guest.boot_reason(), need.program "musl-gcc")
+local reason = need.all(need.time(), guest.boot_reason(), need.program "musl-gcc")
 
 --- Modules that a program in the guest loads: path -> content.
 local function modules(...)

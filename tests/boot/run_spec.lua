@@ -17,7 +17,7 @@ local X = tonumber("755", 8)
 local scratch = sh.scratch()
 teardown(function() scratch:remove() end)
 
-local reason = guest.boot_reason()
+local reason = need.all(need.time(), guest.boot_reason())
 local function it_boots(name, act, ...)
   local lacking = reason or need.program(...)
   it(name, function()

@@ -33,8 +33,9 @@ function M.capability(name)
   if effective >> CAPABILITIES[name] & 1 == 0 then return "needs " .. name end
 end
 
---- The sanitized run of CI leaves out what only looks at the guest's own program, which is
---- built without sanitizers and has had its tests in the plain run.
+--- The sanitized run of CI leaves out what looks at the guest's own program, which is built
+--- without sanitizers and has had its tests in the plain run. What `run` and `exec` do on this
+--- side, spec/machine_run_spec and spec/agent_spec try there.
 function M.time()
   if os.getenv "QUICK" then return "QUICK is set" end
 end
