@@ -48,14 +48,6 @@ function M.notes(layers, warnings)
   end
 end
 
-local function describe_injected(injected)
-  local list = {}
-  for i, entry in ipairs(injected) do
-    list[i] = plan.describe(entry)
-  end
-  return list
-end
-
 local function describe_layers(build)
   local list = {}
   for i, layer in ipairs(build.layers) do
@@ -77,7 +69,7 @@ function M.object(build)
     digest = build.image.digest,
     platform = build.image.platform,
     layers = describe_layers(build),
-    injected = describe_injected(build.plan.entries),
+    injected = plan.describe(build.plan.entries),
     warnings = build.plan.warnings,
     cmdline = build.plan.cmdline,
     recipes = build.recipes,

@@ -23,17 +23,18 @@ local function describe_init(init)
   return { kind = init.kind, path = init.path, why = init.why }
 end
 
----An entry without its bytes.
----@param entry banger.guest_entry
----@return table
-function M.describe(entry)
+-- An entry without its bytes.
+local function describe(entry)
   return { path = entry.path, type = entry.type, why = entry.why, item = entry.item, by = entry.by }
 end
 
-local function describe_all(entries)
+---Entries without their bytes.
+---@param entries banger.guest_entry[]
+---@return table[]
+function M.describe(entries)
   local list = {}
   for i, entry in ipairs(entries) do
-    list[i] = M.describe(entry)
+    list[i] = describe(entry)
   end
   return list
 end
@@ -65,7 +66,7 @@ function M.record(build)
     init = build.guest.init and describe_init(build.guest.init),
     cmdline = build.guest.cmdline,
     recipes = build.recipes:names(),
-    injected = describe_all(build.guest.entries),
+    injected = M.describe(build.guest.entries),
   }
   local entries = {
     { path = M.RECORD, type = "file", content = text .. "\n", mode = tonumber("644", 8), uid = 0, gid = 0,
@@ -176,7 +177,7 @@ function M.object(build)
     free = settings.free,
     label = settings.label,
     debugfs = settings.debugfs,
-    entries = describe_all(plan.entries),
+    entries = M.describe(plan.entries),
     warnings = plan.warnings,
   }
 end

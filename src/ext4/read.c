@@ -367,16 +367,24 @@ void ext4_names_free(struct ext4_names *names)
 	*names = (struct ext4_names){0};
 }
 
+static int read_regular(
+	struct ext4_file *file, uint32_t ino, struct ext2_inode_large *inode, struct err *err)
+{
+	if (read_inode(file, ino, inode, err) < 0)
+		return -1;
+	if (!S_ISREG(inode->i_mode))
+		return err_set(
+			err, ERR_USAGE, "%s: inode %u is not a regular file", file->path, ino);
+	return 0;
+}
+
 ssize_t ext4_read(struct ext4_file *file, uint32_t ino, uint64_t offset, void *data, size_t len,
 	struct err *err)
 {
 	struct ext2_inode_large inode;
 
-	if (read_inode(file, ino, &inode, err) < 0)
+	if (read_regular(file, ino, &inode, err) < 0)
 		return -1;
-	if (!S_ISREG(inode.i_mode))
-		return err_set(
-			err, ERR_USAGE, "%s: inode %u is not a regular file", file->path, ino);
 	return read_content(file, ino, &inode, offset, data, len, err);
 }
 
@@ -385,10 +393,7 @@ int ext4_next_data(struct ext4_file *file, uint32_t ino, uint64_t offset, uint64
 {
 	struct ext2_inode_large inode;
 
-	if (read_inode(file, ino, &inode, err) < 0)
+	if (read_regular(file, ino, &inode, err) < 0)
 		return -1;
-	if (!S_ISREG(inode.i_mode))
-		return err_set(
-			err, ERR_USAGE, "%s: inode %u is not a regular file", file->path, ino);
 	return read_next_data(file, ino, &inode, offset, start, end, err);
 }

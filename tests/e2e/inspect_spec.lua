@@ -669,7 +669,12 @@ describe("inspect", function()
     assert.matches("\ndigest      sha256:%x+\nplatform    linux/amd64\nmade by     banger%-lua ", text)
     assert.matches(("\n%d entries were injected\n"):format(#record.injected), text)
     assert.matches("\n  file     /etc/hostname  %(hostname: [^\n]*%)\n", text)
+    assert.matches("\ninit        banger /%.banger/init: ", text)
     assert.is_nil(object("inspect", "--json", image).record)
+    -- An image that has no init has no path of one.
+    local bare = scratch:path "bare.ext4"
+    sh.check(("%s pull -q --progress none --init none %s %s"):format(sh.banger(), ref, bare))
+    assert.matches("\ninit        none: ", out("inspect", bare))
   end)
 
   it("says of a reference all that its documents say", function()

@@ -120,7 +120,8 @@ local function write_record(record, row, out)
   row("platform", text.escape(record.platform or ""))
   row("made by", record.banger and "banger-lua " .. text.escape(record.banger))
   row("recipes", table.concat(escape_all(record.recipes), ", "))
-  row("init", record.init and text.escape(("%s %s: %s"):format(record.init.kind or "-", record.init.path or "-", record.init.why or "")))
+  local init = record.init
+  row("init", init and text.escape(("%s%s: %s"):format(init.kind or "-", init.path and (" %s"):format(init.path) or "", init.why or "")))
   row("cmdline", table.concat(escape_all(record.cmdline), " "))
   out(("\n%s injected\n"):format(text.count(#record.injected, "entry was", "entries were")))
   for _, entry in ipairs(record.injected) do
